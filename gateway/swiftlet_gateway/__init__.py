@@ -1,0 +1,1 @@
+"""Builds the configuration of the Envoy gateway from the protos."""
