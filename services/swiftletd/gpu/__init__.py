@@ -1,0 +1,1 @@
+"""The GPU service: the inventory, the leases and the one queue."""

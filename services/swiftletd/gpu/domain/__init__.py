@@ -1,0 +1,1 @@
+"""Who runs where, when, and why not yet: pure decisions, without I/O and without a clock."""
