@@ -27,7 +27,7 @@ GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 
 def generate(out: Path) -> None:
-    """Write the stubs of every proto under `out`, with an empty __init__.py in each folder below `swiftlet`."""
+    """Write the stubs of every proto under `out`, and an empty __init__.py in each folder below `swiftlet`."""
     protos = sorted(path.relative_to(PROTOS).as_posix() for path in PROTOS.rglob("*.proto"))
     includes = [f"-I{folder}" for folder in (PROTOS, GOOGLEAPIS, WELL_KNOWN)]
     kinds = [f"--{kind}_out={out}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
@@ -58,12 +58,8 @@ def differences(fresh: Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="change nothing, fail if the stubs are not in sync"
-    )
+    parser = argparse.ArgumentParser(description="Generate the Python stubs of the protos.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where the stubs differ")
     check = parser.parse_args().check
     with tempfile.TemporaryDirectory() as temporary:
         fresh = Path(temporary)
