@@ -27,7 +27,7 @@ GENERATED = ("*_pb2.py", "*_pb2.pyi", "*_pb2_grpc.py", "*_pb2_grpc.pyi")
 
 
 def generate(out: Path) -> None:
-    """Write the stubs of every proto under `out`, and an empty __init__.py in each folder below `swiftlet`."""
+    """Write the stubs of all protos under `out`, and an empty __init__.py in each folder below `swiftlet`."""
     protos = sorted(path.relative_to(PROTOS).as_posix() for path in PROTOS.rglob("*.proto"))
     includes = [f"-I{folder}" for folder in (PROTOS, GOOGLEAPIS, WELL_KNOWN)]
     kinds = [f"--{kind}_out={out}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
