@@ -40,7 +40,6 @@ class Event(_message.Message):
     RUN_STARTED_FIELD_NUMBER: _builtins.int
     RUN_STEP_ENDED_FIELD_NUMBER: _builtins.int
     RUN_ENDED_FIELD_NUMBER: _builtins.int
-    RUN_PROGRESS_FIELD_NUMBER: _builtins.int
     STATE_CHANGED_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """What happened, for people and filters: "training.job.created", "gpu.lease.granted"."""
@@ -89,10 +88,6 @@ class Event(_message.Message):
         """Its process and its runner have ended."""
 
     @_builtins.property
-    def run_progress(self) -> Global___RunProgress:
-        """Its progress, at most every few seconds: for estimates."""
-
-    @_builtins.property
     def state_changed(self) -> Global___StateChanged:
         """A job or deployment changed its state."""
 
@@ -113,14 +108,13 @@ class Event(_message.Message):
         run_started: Global___RunStarted | None = ...,
         run_step_ended: Global___RunStepEnded | None = ...,
         run_ended: Global___RunEnded | None = ...,
-        run_progress: Global___RunProgress | None = ...,
         state_changed: Global___StateChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_ended", b"lease_ended", "lease_granted", b"lease_granted", "payload", b"payload", "run_ended", b"run_ended", "run_progress", b"run_progress", "run_started", b"run_started", "run_step_ended", b"run_step_ended", "state_changed", b"state_changed", "work_removed", b"work_removed", "work_submitted", b"work_submitted", "work_waiting", b"work_waiting", "work_withdrawn", b"work_withdrawn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_ended", b"lease_ended", "lease_granted", b"lease_granted", "payload", b"payload", "run_ended", b"run_ended", "run_started", b"run_started", "run_step_ended", b"run_step_ended", "state_changed", b"state_changed", "work_removed", b"work_removed", "work_submitted", b"work_submitted", "work_waiting", b"work_waiting", "work_withdrawn", b"work_withdrawn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_ended", b"lease_ended", "lease_granted", b"lease_granted", "message", b"message", "payload", b"payload", "run_ended", b"run_ended", "run_progress", b"run_progress", "run_started", b"run_started", "run_step_ended", b"run_step_ended", "state_changed", b"state_changed", "subject", b"subject", "time", b"time", "type", b"type", "version", b"version", "work_removed", b"work_removed", "work_submitted", b"work_submitted", "work_waiting", b"work_waiting", "work_withdrawn", b"work_withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_ended", b"lease_ended", "lease_granted", b"lease_granted", "message", b"message", "payload", b"payload", "run_ended", b"run_ended", "run_started", b"run_started", "run_step_ended", b"run_step_ended", "state_changed", b"state_changed", "subject", b"subject", "time", b"time", "type", b"type", "version", b"version", "work_removed", b"work_removed", "work_submitted", b"work_submitted", "work_waiting", b"work_waiting", "work_withdrawn", b"work_withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["work_submitted", "work_withdrawn", "work_waiting", "lease_granted", "lease_ended", "work_removed", "run_started", "run_step_ended", "run_ended", "run_progress", "state_changed"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["work_submitted", "work_withdrawn", "work_waiting", "lease_granted", "lease_ended", "work_removed", "run_started", "run_step_ended", "run_ended", "state_changed"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -493,40 +487,6 @@ class RunEnded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunEnded: _TypeAlias = RunEnded  # noqa: Y015
-
-@_typing.final
-class RunProgress(_message.Message):
-    """How far a run is."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RUN_FIELD_NUMBER: _builtins.int
-    STEP_FIELD_NUMBER: _builtins.int
-    TOTAL_STEPS_FIELD_NUMBER: _builtins.int
-    SECONDS_PER_STEP_FIELD_NUMBER: _builtins.int
-    run: _builtins.str
-    """Id of the run."""
-    step: _builtins.int
-    """Optimizer steps done."""
-    total_steps: _builtins.int
-    """Optimizer steps in all."""
-    seconds_per_step: _builtins.float
-    """Seconds per step, lately."""
-    def __init__(
-        self,
-        *,
-        run: _builtins.str = ...,
-        step: _builtins.int = ...,
-        total_steps: _builtins.int = ...,
-        seconds_per_step: _builtins.float = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run", "seconds_per_step", b"seconds_per_step", "step", b"step", "total_steps", b"total_steps"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RunProgress: _TypeAlias = RunProgress  # noqa: Y015
 
 @_typing.final
 class StateChanged(_message.Message):
