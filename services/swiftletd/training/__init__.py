@@ -1,0 +1,1 @@
+"""The training service: jobs, parameters, progress, logs, export."""

@@ -1,0 +1,1 @@
+"""What training needs from the outside world."""

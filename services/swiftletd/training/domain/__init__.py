@@ -1,0 +1,1 @@
+"""What training decides: pure functions and values, no I/O."""
