@@ -59,16 +59,25 @@ def _without_nul(value: str) -> str:
     return value
 
 
-def _whole(value: float) -> float:
-    return int(value) if value.is_integer() else value
+def _no_flag(value: str) -> str:
+    if value.startswith("-"):
+        raise ValueError("must not begin with '-'")
+    return value
+
+
+def _whole(value: int | float) -> int | float:
+    return int(value) if value == int(value) else value
 
 
 Word = BeforeValidator(_lower)
 OneOrMore = BeforeValidator(_as_tuple)
 Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
-PathText = Annotated[Text, Field(max_length=4096)]
-WholeWherePossible = AfterValidator(_whole)
+PathText = Annotated[Text, Field(max_length=4096), AfterValidator(_no_flag)]
+Epochs = Annotated[
+    Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)] | Annotated[int, Field(gt=0, le=10_000)],
+    AfterValidator(_whole),
+]
 Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Steps = Annotated[int, Field(ge=1, le=100_000_000)]
 

@@ -18,10 +18,10 @@ def _length(word: str, key: str) -> Callable[[Context], str]:
 
 
 _WORDS: Mapping[str, Callable[[Context], str]] = {
-    "greater_than": lambda ctx: f"must be greater than {ctx['gt']}",
-    "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']}",
-    "less_than": lambda ctx: f"must be less than {ctx['lt']}",
-    "less_than_equal": lambda ctx: f"must be at most {ctx['le']}",
+    "greater_than": lambda ctx: f"must be greater than {ctx['gt']:g}",
+    "greater_than_equal": lambda ctx: f"must be at least {ctx['ge']:g}",
+    "less_than": lambda ctx: f"must be less than {ctx['lt']:g}",
+    "less_than_equal": lambda ctx: f"must be at most {ctx['le']:g}",
     "literal_error": lambda ctx: f"must be {ctx['expected']}",
     "int_type": lambda _: "must be a whole number",
     "int_from_float": lambda _: "must be a whole number",

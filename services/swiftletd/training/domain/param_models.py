@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from swiftletd.training.domain.param_fields import (
     Attention,
     Dtype,
+    Epochs,
     Name,
     OneOrMore,
     PathText,
@@ -23,7 +24,6 @@ from swiftletd.training.domain.param_fields import (
     Text,
     TrainerType,
     Tuner,
-    WholeWherePossible,
     swift,
 )
 
@@ -37,10 +37,7 @@ class BaseTrainingParams(BaseModel):
     trainer_type: ClassVar[TrainerType]
 
     num_epochs: Annotated[
-        float,
-        swift("num_train_epochs"),
-        Field(gt=0, le=10_000, allow_inf_nan=False, description="How often the data set is gone through."),
-        WholeWherePossible,
+        Epochs, swift("num_train_epochs"), Field(description="How often the data set is gone through.")
     ] = 1
     batch_size: Annotated[
         int,

@@ -41,6 +41,32 @@ def method_defaults(method: Method, raw: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def rlhf_type_of(params: BaseTrainingParams, method: Method) -> str | None:
+    """The algorithm, for method rlhf only."""
+    return (params.rlhf_type or RlhfType.DPO.value) if method is Method.RLHF else None
+
+
+def check_cpu(params: BaseTrainingParams) -> list[Violation]:
+    """What can not be trained on a machine without a GPU."""
+    needs_gpu = {
+        "torch_dtype": params.torch_dtype == "float16",
+        "packing": params.packing,
+        "deepspeed": params.deepspeed,
+        "quant_bits": params.quant_bits,
+        "attn_impl": params.attn_impl in FLASH,
+    }
+    return [Violation(field=name, message=_NEEDS_GPU[name]) for name, set_so in needs_gpu.items() if set_so]
+
+
+_NEEDS_GPU: Mapping[str, str] = {
+    "torch_dtype": "float16 can not be trained on a CPU; use bfloat16 or float32",
+    "packing": "needs flash attention, which needs a GPU; leave it out",
+    "deepspeed": "needs a GPU; leave it out",
+    "quant_bits": "quantised training needs a GPU; leave it out",
+    "attn_impl": "flash attention needs a GPU; use sdpa or eager",
+}
+
+
 def check_rules(params: BaseTrainingParams, method: Method, devices: int) -> list[Violation]:
     """All faults that only show when parameters are seen together; `devices`: the GPUs the job asks for."""
     rules = (_validation_data(params), _quantisation(params), _packing(params), _tuning(params))

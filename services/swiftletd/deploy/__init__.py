@@ -1,0 +1,1 @@
+"""The deploy service: deployments, ports, versions, health."""

@@ -1,0 +1,1 @@
+"""What deploy decides: pure functions and values, no I/O."""
