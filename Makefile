@@ -9,7 +9,7 @@ VENV    := .venv
 TRAINER := .venv-trainer
 BIN     := $(VENV)/bin
 STEP    := tools/step
-PIP_INSTALL := -m pip install -q --disable-pip-version-check --no-deps
+PIP_INSTALL := -m pip install -q --disable-pip-version-check --no-deps --no-compile
 
 export PYTHONUNBUFFERED := 1
 export TRAINER_PYTHON ?= $(CURDIR)/$(TRAINER)/bin/python
