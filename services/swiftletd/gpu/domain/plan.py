@@ -19,7 +19,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The entry that is served next gets these devices, at `start_at` (seconds since the epoch)."""
+    """The entry that is served next gets these devices, at `start_at` (seconds since the epoch).
+
+    Until then only those use them who will have ended by then.
+    """
 
     entry_id: str
     start_at: float
@@ -28,8 +31,11 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`reasons` has one for every entry of the queue that is not granted, computed when it is read."""
+    """`reasons` has one for every entry of the queue that is not granted, computed when it is read.
+
+    There is one reservation, and one more for each further kind of device that others wait for.
+    """
 
     grants: tuple[Grant, ...]
     reasons: Mapping[str, Reason]
-    reservation: Reservation | None = None
+    reservations: tuple[Reservation, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 
 DAY_S = 86_400.0
 FOREVER_S = 1e10
@@ -70,3 +71,13 @@ class Policy:
 
     def quota(self, project: str) -> Quota | None:
         return self.quotas.get(project, self.default_quota)
+
+
+POLICIES: Mapping[str, Policy] = MappingProxyType(
+    {
+        "strict-fifo": Policy(backfill=False),
+        "priority-fifo": Policy(),
+        "shortest-job": Policy(ordering=Ordering.SHORTEST_JOB),
+        "shortest-service": Policy(ordering=Ordering.SHORTEST_SERVICE),
+    }
+)

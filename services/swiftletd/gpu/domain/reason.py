@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
+
+from swiftletd.gpu.domain.device import MIB_PER_GIB
+
+SHOWN = 3
 
 
 class Code(Enum):
@@ -50,19 +56,28 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """The numbers are zero or empty where they do not apply to the code."""
+    """The numbers are zero or empty where they do not apply to the code.
+
+    gpus, memory_mib, gpu_name, same_machine, shared   what was asked for.
+    free       suitable devices that are free now: on `machine`, if the request needs one machine.
+    exist      suitable devices at all (FRAGMENTED: free ones on all machines).
+    limit, used   of the quota.
+    wait_s     until its time comes, until `blockers` have ended, or until `ahead` starts.
+    ahead      the entry that is served next.
+    busy       whose processes are on the devices.
+    """
 
     code: Code
     gpus: int = 0
     memory_mib: int = 0
     gpu_name: str = ""
     same_machine: bool = False
+    shared: bool = False
     free: int = 0
     exist: int = 0
     machine: str = ""
     limit: int = 0
     used: int = 0
-    until: float = 0.0
     wait_s: float | None = None
     ahead: str = ""
     busy: str = ""
@@ -70,4 +85,78 @@ class Reason:
 
     def sentence(self) -> str:
         """One English sentence with the numbers in it."""
-        raise NotImplementedError
+        return SENTENCES[self.code](self)
+
+
+def span(seconds: float) -> str:
+    """`40 s`, `12 min`, `3 h`, `2 days`: as exact as an estimate deserves."""
+    for unit, size in (("days", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
+        if seconds >= 1.95 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _needs(reason: Reason) -> str:
+    name = f"{reason.gpu_name} " if reason.gpu_name else ""
+    plural = "s" if reason.gpus > 1 else ""
+    size = f" of {reason.memory_mib / MIB_PER_GIB:.3g} GiB" if reason.memory_mib else ""
+    room = " with" + size.removeprefix(" of") + " free" if reason.shared else size
+    return f"needs {reason.gpus} {name}GPU{plural}{room}" + (" on one machine" if reason.same_machine else "")
+
+
+def _frees(blocker: Blocker) -> str:
+    when = (
+        "whose end is not known"
+        if blocker.ends_in_s is None
+        else f"which ends in about {span(blocker.ends_in_s)}"
+    )
+    return f"job {blocker.job_id}, {when}, frees {blocker.frees}"
+
+
+def _blocked(reason: Reason) -> str:
+    shown = [_frees(blocker) for blocker in reason.blockers[:SHOWN]]
+    more = len(reason.blockers) - SHOWN
+    return "".join(f"; {text}" for text in shown) + (f"; and {more} more jobs" if more > 0 else "")
+
+
+def _are(count: int) -> str:
+    return "1 is" if count == 1 else f"{count or 'none'} are"
+
+
+def _busy(reason: Reason) -> str:
+    there = f" on {reason.machine}" if reason.machine and reason.same_machine else ""
+    return f"{_needs(reason)}; {_are(reason.free)} free{there}{_blocked(reason)}"
+
+
+def _fragmented(reason: Reason) -> str:
+    best = f"at most {reason.free} on {reason.machine}" if reason.machine else "not on one machine"
+    return f"{_needs(reason)}; {reason.exist} are free, but {best}{_blocked(reason)}"
+
+
+def _reserved(reason: Reason) -> str:
+    start = "" if reason.wait_s is None else f", which is to start in about {span(reason.wait_s)}"
+    return f"would fit now, but would delay entry {reason.ahead}{start}"
+
+
+def _behind(reason: Reason) -> str:
+    ahead = f"would fit now, but entry {reason.ahead} is served first"
+    return ahead if reason.ahead else "would fit now; the next pass looks at it"
+
+
+SENTENCES: Mapping[Code, Callable[[Reason], str]] = MappingProxyType(
+    {
+        Code.STOPPED: lambda _: "the queue is stopped: start it, or ask for a single pass",
+        Code.HELD: lambda _: "is on hold: release it to let it run",
+        Code.NOT_BEFORE: lambda r: f"is not to start before its time, which comes in {span(r.wait_s or 0)}",
+        Code.NO_SUCH_DEVICE: lambda r: f"{_needs(r)}; no device here is of that kind",
+        Code.TOO_FEW_DEVICES: lambda r: f"{_needs(r)}; only {r.exist} exist" + (" there" * r.same_machine),
+        Code.UNHEALTHY: lambda r: f"{_needs(r)}; of {r.exist}, only {r.free} are in service",
+        Code.QUOTA_GPUS: lambda r: f"{_needs(r)}; its project may use {r.limit} at a time, and uses {r.used}",
+        Code.QUOTA_JOBS: lambda r: f"its project may run {r.limit} jobs at a time, and runs {r.used}",
+        Code.STRANGER: lambda r: f"{_needs(r)}; {_are(r.free)} free. {r.busy}",
+        Code.BUSY: _busy,
+        Code.FRAGMENTED: _fragmented,
+        Code.RESERVED: _reserved,
+        Code.BEHIND: _behind,
+    }
+)

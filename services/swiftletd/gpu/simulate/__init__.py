@@ -1,0 +1,1 @@
+"""A rehearsal: the scheduler of the GPU service, driven over a trace of jobs instead of a cluster."""
