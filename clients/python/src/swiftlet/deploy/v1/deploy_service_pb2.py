@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from swiftlet.deploy.v1 import deployment_pb2 as swiftlet_dot_deploy_dot_v1_dot_deployment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'swiftlet/deploy/v1/deploy_service.proto\x12\x12swiftlet.deploy.v1\x1a\x1cgoogle/api/annotations.proto\x1a#swiftlet/deploy/v1/deployment.proto\"\xd7\x02\n\x17\x43reateDeploymentRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\x12\x37\n\rdeploy_target\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployTarget\x12\x33\n\x0b\x64\x65ploy_type\x18\x03 \x01(\x0e\x32\x1e.swiftlet.deploy.v1.DeployType\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x36\n\tresources\x18\x05 \x01(\x0b\x32#.swiftlet.deploy.v1.DeployResources\x12\x0c\n\x04port\x18\x06 \x01(\x05\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12\x12\n\nauto_start\x18\x08 \x01(\x08\x12\x0e\n\x06job_id\x18\t \x01(\t\x12\x19\n\x11served_model_name\x18\n \x01(\t\x12\x12\n\nrequest_id\x18\x0b \x01(\t\"{\n\x18\x43reateDeploymentResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\x12\x0c\n\x04port\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\"f\n\x16ListDeploymentsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x05\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\"y\n\x17ListDeploymentsResponse\x12\x33\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1e.swiftlet.deploy.v1.Deployment\x12\r\n\x05total\x18\x02 \x01(\x05\x12\x0c\n\x04page\x18\x03 \x01(\x05\x12\x0c\n\x04size\x18\x04 \x01(\x05\"<\n\x16StartDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\";\n\x15StopDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"m\n\x18\x44\x65ploymentActionResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\"&\n\x14GetDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\">\n\x16WatchDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\x85\x01\n\x17WatchDeploymentResponse\x12\x32\n\ndeployment\x18\x01 \x01(\x0b\x32\x1e.swiftlet.deploy.v1.Deployment\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"^\n\x1aWatchDeploymentLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x11\n\x04tail\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_tail\"\x86\x01\n\x1bWatchDeploymentLogsResponse\x12/\n\x04logs\x18\x01 \x03(\x0b\x32!.swiftlet.deploy.v1.DeployLogLine\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"\x18\n\x16ListDeployQueueRequest\"i\n\x17ListDeployQueueResponse\x12\x14\n\x0ctotal_queued\x18\x01 \x01(\x05\x12\x38\n\x0bqueue_items\x18\x02 \x03(\x0b\x32#.swiftlet.deploy.v1.DeployQueueItem\"\x9a\x01\n\x0f\x44\x65ployQueueItem\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x05\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x0c\n\x04port\x18\x04 \x01(\x05\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x1b\n\x13\x65stimated_wait_time\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"o\n\x17\x41\x64\x64ToDeployQueueRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\x05\x12\x15\n\x08priority\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x0b\n\t_priority\"B\n\x1cRemoveFromDeployQueueRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"<\n\x19\x44\x65ployQueueActionResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t2\xa2\x0c\n\rDeployService\x12\x8d\x01\n\x10\x43reateDeployment\x12+.swiftlet.deploy.v1.CreateDeploymentRequest\x1a,.swiftlet.deploy.v1.CreateDeploymentResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/deploy/jobs:\x01*\x12\x87\x01\n\x0fListDeployments\x12*.swiftlet.deploy.v1.ListDeploymentsRequest\x1a+.swiftlet.deploy.v1.ListDeploymentsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/deploy/jobs\x12\x9a\x01\n\x0fStartDeployment\x12*.swiftlet.deploy.v1.StartDeploymentRequest\x1a,.swiftlet.deploy.v1.DeploymentActionResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/api/v1/deploy/jobs/{job_id}/start:\x01*\x12\x97\x01\n\x0eStopDeployment\x12).swiftlet.deploy.v1.StopDeploymentRequest\x1a,.swiftlet.deploy.v1.DeploymentActionResponse\",\x82\xd3\xe4\x93\x02&\"!/api/v1/deploy/jobs/{job_id}/stop:\x01*\x12\xa6\x01\n\rGetDeployment\x12(.swiftlet.deploy.v1.GetDeploymentRequest\x1a\x1e.swiftlet.deploy.v1.Deployment\"K\x82\xd3\xe4\x93\x02\x45\x12#/api/v1/deploy/jobs/{job_id}/statusZ\x1e\x12\x1c/api/v1/deploy/jobs/{job_id}\x12\xa0\x01\n\x0fWatchDeployment\x12*.swiftlet.deploy.v1.WatchDeploymentRequest\x1a+.swiftlet.deploy.v1.WatchDeploymentResponse\"2\x82\xd3\xe4\x93\x02,\x12*/api/v1/deploy/jobs/{job_id}/status/stream0\x01\x12\xaa\x01\n\x13WatchDeploymentLogs\x12..swiftlet.deploy.v1.WatchDeploymentLogsRequest\x1a/.swiftlet.deploy.v1.WatchDeploymentLogsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/api/v1/deploy/jobs/{job_id}/logs/stream0\x01\x12\x88\x01\n\x0fListDeployQueue\x12*.swiftlet.deploy.v1.ListDeployQueueRequest\x1a+.swiftlet.deploy.v1.ListDeployQueueResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/deploy/queue\x12\x99\x01\n\x10\x41\x64\x64ToDeployQueue\x12+.swiftlet.deploy.v1.AddToDeployQueueRequest\x1a-.swiftlet.deploy.v1.DeployQueueActionResponse\")\x82\xd3\xe4\x93\x02#\"!/api/v1/deploy/queue/{job_id}/add\x12\x9f\x01\n\x15RemoveFromDeployQueue\x12\x30.swiftlet.deploy.v1.RemoveFromDeployQueueRequest\x1a-.swiftlet.deploy.v1.DeployQueueActionResponse\"%\x82\xd3\xe4\x93\x02\x1f*\x1d/api/v1/deploy/queue/{job_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'swiftlet/deploy/v1/deploy_service.proto\x12\x12swiftlet.deploy.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a#swiftlet/deploy/v1/deployment.proto\"\xd7\x02\n\x17\x43reateDeploymentRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\x12\x37\n\rdeploy_target\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployTarget\x12\x33\n\x0b\x64\x65ploy_type\x18\x03 \x01(\x0e\x32\x1e.swiftlet.deploy.v1.DeployType\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x36\n\tresources\x18\x05 \x01(\x0b\x32#.swiftlet.deploy.v1.DeployResources\x12\x0c\n\x04port\x18\x06 \x01(\x05\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12\x12\n\nauto_start\x18\x08 \x01(\x08\x12\x0e\n\x06job_id\x18\t \x01(\t\x12\x19\n\x11served_model_name\x18\n \x01(\t\x12\x12\n\nrequest_id\x18\x0b \x01(\t\"{\n\x18\x43reateDeploymentResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\x12\x0c\n\x04port\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\"f\n\x16ListDeploymentsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x05\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\"y\n\x17ListDeploymentsResponse\x12\x33\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1e.swiftlet.deploy.v1.Deployment\x12\r\n\x05total\x18\x02 \x01(\x05\x12\x0c\n\x04page\x18\x03 \x01(\x05\x12\x0c\n\x04size\x18\x04 \x01(\x05\"<\n\x16StartDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\";\n\x15StopDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"m\n\x18\x44\x65ploymentActionResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\"&\n\x14GetDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\">\n\x16WatchDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\x85\x01\n\x17WatchDeploymentResponse\x12\x32\n\ndeployment\x18\x01 \x01(\x0b\x32\x1e.swiftlet.deploy.v1.Deployment\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"^\n\x1aWatchDeploymentLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x11\n\x04tail\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_tail\"\x86\x01\n\x1bWatchDeploymentLogsResponse\x12/\n\x04logs\x18\x01 \x03(\x0b\x32!.swiftlet.deploy.v1.DeployLogLine\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"\x18\n\x16ListDeployQueueRequest\"i\n\x17ListDeployQueueResponse\x12\x14\n\x0ctotal_queued\x18\x01 \x01(\x05\x12\x38\n\x0bqueue_items\x18\x02 \x03(\x0b\x32#.swiftlet.deploy.v1.DeployQueueItem\"\x9a\x01\n\x0f\x44\x65ployQueueItem\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x05\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x0c\n\x04port\x18\x04 \x01(\x05\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x1b\n\x13\x65stimated_wait_time\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"o\n\x17\x41\x64\x64ToDeployQueueRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\x05\x12\x15\n\x08priority\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x0b\n\t_priority\"B\n\x1cRemoveFromDeployQueueRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"<\n\x19\x44\x65ployQueueActionResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"\x13\n\x11GetMetricsRequest2\x86\r\n\rDeployService\x12\x8d\x01\n\x10\x43reateDeployment\x12+.swiftlet.deploy.v1.CreateDeploymentRequest\x1a,.swiftlet.deploy.v1.CreateDeploymentResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/deploy/jobs:\x01*\x12\x87\x01\n\x0fListDeployments\x12*.swiftlet.deploy.v1.ListDeploymentsRequest\x1a+.swiftlet.deploy.v1.ListDeploymentsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/deploy/jobs\x12\x9a\x01\n\x0fStartDeployment\x12*.swiftlet.deploy.v1.StartDeploymentRequest\x1a,.swiftlet.deploy.v1.DeploymentActionResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/api/v1/deploy/jobs/{job_id}/start:\x01*\x12\x97\x01\n\x0eStopDeployment\x12).swiftlet.deploy.v1.StopDeploymentRequest\x1a,.swiftlet.deploy.v1.DeploymentActionResponse\",\x82\xd3\xe4\x93\x02&\"!/api/v1/deploy/jobs/{job_id}/stop:\x01*\x12\xa6\x01\n\rGetDeployment\x12(.swiftlet.deploy.v1.GetDeploymentRequest\x1a\x1e.swiftlet.deploy.v1.Deployment\"K\x82\xd3\xe4\x93\x02\x45\x12#/api/v1/deploy/jobs/{job_id}/statusZ\x1e\x12\x1c/api/v1/deploy/jobs/{job_id}\x12\xa0\x01\n\x0fWatchDeployment\x12*.swiftlet.deploy.v1.WatchDeploymentRequest\x1a+.swiftlet.deploy.v1.WatchDeploymentResponse\"2\x82\xd3\xe4\x93\x02,\x12*/api/v1/deploy/jobs/{job_id}/status/stream0\x01\x12\xaa\x01\n\x13WatchDeploymentLogs\x12..swiftlet.deploy.v1.WatchDeploymentLogsRequest\x1a/.swiftlet.deploy.v1.WatchDeploymentLogsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/api/v1/deploy/jobs/{job_id}/logs/stream0\x01\x12\x88\x01\n\x0fListDeployQueue\x12*.swiftlet.deploy.v1.ListDeployQueueRequest\x1a+.swiftlet.deploy.v1.ListDeployQueueResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/deploy/queue\x12\x99\x01\n\x10\x41\x64\x64ToDeployQueue\x12+.swiftlet.deploy.v1.AddToDeployQueueRequest\x1a-.swiftlet.deploy.v1.DeployQueueActionResponse\")\x82\xd3\xe4\x93\x02#\"!/api/v1/deploy/queue/{job_id}/add\x12\x9f\x01\n\x15RemoveFromDeployQueue\x12\x30.swiftlet.deploy.v1.RemoveFromDeployQueueRequest\x1a-.swiftlet.deploy.v1.DeployQueueActionResponse\"%\x82\xd3\xe4\x93\x02\x1f*\x1d/api/v1/deploy/queue/{job_id}\x12\x62\n\nGetMetrics\x12%.swiftlet.deploy.v1.GetMetricsRequest\x1a\x14.google.api.HttpBody\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/metrics/deployb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,42 +54,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPLOYSERVICE'].methods_by_name['AddToDeployQueue']._serialized_options = b'\202\323\344\223\002#\"!/api/v1/deploy/queue/{job_id}/add'
   _globals['_DEPLOYSERVICE'].methods_by_name['RemoveFromDeployQueue']._loaded_options = None
   _globals['_DEPLOYSERVICE'].methods_by_name['RemoveFromDeployQueue']._serialized_options = b'\202\323\344\223\002\037*\035/api/v1/deploy/queue/{job_id}'
-  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_start=131
-  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_end=474
-  _globals['_CREATEDEPLOYMENTRESPONSE']._serialized_start=476
-  _globals['_CREATEDEPLOYMENTRESPONSE']._serialized_end=599
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=601
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=703
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=705
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=826
-  _globals['_STARTDEPLOYMENTREQUEST']._serialized_start=828
-  _globals['_STARTDEPLOYMENTREQUEST']._serialized_end=888
-  _globals['_STOPDEPLOYMENTREQUEST']._serialized_start=890
-  _globals['_STOPDEPLOYMENTREQUEST']._serialized_end=949
-  _globals['_DEPLOYMENTACTIONRESPONSE']._serialized_start=951
-  _globals['_DEPLOYMENTACTIONRESPONSE']._serialized_end=1060
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=1062
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=1100
-  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_start=1102
-  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_end=1164
-  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_start=1167
-  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_end=1300
-  _globals['_WATCHDEPLOYMENTLOGSREQUEST']._serialized_start=1302
-  _globals['_WATCHDEPLOYMENTLOGSREQUEST']._serialized_end=1396
-  _globals['_WATCHDEPLOYMENTLOGSRESPONSE']._serialized_start=1399
-  _globals['_WATCHDEPLOYMENTLOGSRESPONSE']._serialized_end=1533
-  _globals['_LISTDEPLOYQUEUEREQUEST']._serialized_start=1535
-  _globals['_LISTDEPLOYQUEUEREQUEST']._serialized_end=1559
-  _globals['_LISTDEPLOYQUEUERESPONSE']._serialized_start=1561
-  _globals['_LISTDEPLOYQUEUERESPONSE']._serialized_end=1666
-  _globals['_DEPLOYQUEUEITEM']._serialized_start=1669
-  _globals['_DEPLOYQUEUEITEM']._serialized_end=1823
-  _globals['_ADDTODEPLOYQUEUEREQUEST']._serialized_start=1825
-  _globals['_ADDTODEPLOYQUEUEREQUEST']._serialized_end=1936
-  _globals['_REMOVEFROMDEPLOYQUEUEREQUEST']._serialized_start=1938
-  _globals['_REMOVEFROMDEPLOYQUEUEREQUEST']._serialized_end=2004
-  _globals['_DEPLOYQUEUEACTIONRESPONSE']._serialized_start=2006
-  _globals['_DEPLOYQUEUEACTIONRESPONSE']._serialized_end=2066
-  _globals['_DEPLOYSERVICE']._serialized_start=2069
-  _globals['_DEPLOYSERVICE']._serialized_end=3639
+  _globals['_DEPLOYSERVICE'].methods_by_name['GetMetrics']._loaded_options = None
+  _globals['_DEPLOYSERVICE'].methods_by_name['GetMetrics']._serialized_options = b'\202\323\344\223\002\021\022\017/metrics/deploy'
+  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_start=158
+  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_end=501
+  _globals['_CREATEDEPLOYMENTRESPONSE']._serialized_start=503
+  _globals['_CREATEDEPLOYMENTRESPONSE']._serialized_end=626
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=628
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=730
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=732
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=853
+  _globals['_STARTDEPLOYMENTREQUEST']._serialized_start=855
+  _globals['_STARTDEPLOYMENTREQUEST']._serialized_end=915
+  _globals['_STOPDEPLOYMENTREQUEST']._serialized_start=917
+  _globals['_STOPDEPLOYMENTREQUEST']._serialized_end=976
+  _globals['_DEPLOYMENTACTIONRESPONSE']._serialized_start=978
+  _globals['_DEPLOYMENTACTIONRESPONSE']._serialized_end=1087
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=1089
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=1127
+  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_start=1129
+  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_end=1191
+  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_start=1194
+  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_end=1327
+  _globals['_WATCHDEPLOYMENTLOGSREQUEST']._serialized_start=1329
+  _globals['_WATCHDEPLOYMENTLOGSREQUEST']._serialized_end=1423
+  _globals['_WATCHDEPLOYMENTLOGSRESPONSE']._serialized_start=1426
+  _globals['_WATCHDEPLOYMENTLOGSRESPONSE']._serialized_end=1560
+  _globals['_LISTDEPLOYQUEUEREQUEST']._serialized_start=1562
+  _globals['_LISTDEPLOYQUEUEREQUEST']._serialized_end=1586
+  _globals['_LISTDEPLOYQUEUERESPONSE']._serialized_start=1588
+  _globals['_LISTDEPLOYQUEUERESPONSE']._serialized_end=1693
+  _globals['_DEPLOYQUEUEITEM']._serialized_start=1696
+  _globals['_DEPLOYQUEUEITEM']._serialized_end=1850
+  _globals['_ADDTODEPLOYQUEUEREQUEST']._serialized_start=1852
+  _globals['_ADDTODEPLOYQUEUEREQUEST']._serialized_end=1963
+  _globals['_REMOVEFROMDEPLOYQUEUEREQUEST']._serialized_start=1965
+  _globals['_REMOVEFROMDEPLOYQUEUEREQUEST']._serialized_end=2031
+  _globals['_DEPLOYQUEUEACTIONRESPONSE']._serialized_start=2033
+  _globals['_DEPLOYQUEUEACTIONRESPONSE']._serialized_end=2093
+  _globals['_GETMETRICSREQUEST']._serialized_start=2095
+  _globals['_GETMETRICSREQUEST']._serialized_end=2114
+  _globals['_DEPLOYSERVICE']._serialized_start=2117
+  _globals['_DEPLOYSERVICE']._serialized_end=3787
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from swiftlet.deploy.v1 import deploy_service_pb2 as swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2
 from swiftlet.deploy.v1 import deployment_pb2 as swiftlet_dot_deploy_dot_v1_dot_deployment__pb2
 
@@ -86,6 +87,11 @@ class DeployServiceStub:
                 request_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.RemoveFromDeployQueueRequest.SerializeToString,
                 response_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.DeployQueueActionResponse.FromString,
                 _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/swiftlet.deploy.v1.DeployService/GetMetrics',
+                request_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
 
 
 class DeployServiceServicer:
@@ -162,6 +168,13 @@ class DeployServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetrics(self, request, context):
+        """Counters and durations of this service, in the text form of Prometheus.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeployServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -214,6 +227,11 @@ def add_DeployServiceServicer_to_server(servicer, server):
                     servicer.RemoveFromDeployQueue,
                     request_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.RemoveFromDeployQueueRequest.FromString,
                     response_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.DeployQueueActionResponse.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.GetMetricsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -487,6 +505,33 @@ class DeployService:
             '/swiftlet.deploy.v1.DeployService/RemoveFromDeployQueue',
             swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.RemoveFromDeployQueueRequest.SerializeToString,
             swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.DeployQueueActionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/swiftlet.deploy.v1.DeployService/GetMetrics',
+            swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.GetMetricsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

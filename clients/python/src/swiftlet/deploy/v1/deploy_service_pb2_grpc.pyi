@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from swiftlet.deploy.v1 import deploy_service_pb2 as _deploy_service_pb2
 from swiftlet.deploy.v1 import deployment_pb2 as _deployment_pb2
@@ -54,6 +55,8 @@ class DeployServiceStub:
     """Puts a deployment in the queue, with another port or priority if given."""
     RemoveFromDeployQueue: _grpc.UnaryUnaryMultiCallable[_deploy_service_pb2.RemoveFromDeployQueueRequest, _deploy_service_pb2.DeployQueueActionResponse]
     """Takes a deployment out of the queue. It stays, pending, and can be started again."""
+    GetMetrics: _grpc.UnaryUnaryMultiCallable[_deploy_service_pb2.GetMetricsRequest, _httpbody_pb2.HttpBody]
+    """Counters and durations of this service, in the text form of Prometheus."""
 
 @_typing.type_check_only
 class DeployServiceAsyncStub(DeployServiceStub):
@@ -80,6 +83,8 @@ class DeployServiceAsyncStub(DeployServiceStub):
     """Puts a deployment in the queue, with another port or priority if given."""
     RemoveFromDeployQueue: _aio.UnaryUnaryMultiCallable[_deploy_service_pb2.RemoveFromDeployQueueRequest, _deploy_service_pb2.DeployQueueActionResponse]  # type: ignore[assignment]
     """Takes a deployment out of the queue. It stays, pending, and can be started again."""
+    GetMetrics: _aio.UnaryUnaryMultiCallable[_deploy_service_pb2.GetMetricsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Counters and durations of this service, in the text form of Prometheus."""
 
 class DeployServiceServicer(metaclass=_abc_1.ABCMeta):
     """Deployments: serve a model at a port and under one address of the gateway."""
@@ -163,5 +168,13 @@ class DeployServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deploy_service_pb2.DeployQueueActionResponse, _abc.Awaitable[_deploy_service_pb2.DeployQueueActionResponse]]:
         """Takes a deployment out of the queue. It stays, pending, and can be started again."""
+
+    @_abc_1.abstractmethod
+    def GetMetrics(
+        self,
+        request: _deploy_service_pb2.GetMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Counters and durations of this service, in the text form of Prometheus."""
 
 def add_DeployServiceServicer_to_server(servicer: DeployServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

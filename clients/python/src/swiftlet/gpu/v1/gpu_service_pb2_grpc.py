@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from swiftlet.gpu.v1 import gpu_service_pb2 as swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2
 from swiftlet.gpu.v1 import queue_pb2 as swiftlet_dot_gpu_dot_v1_dot_queue__pb2
 
@@ -110,6 +111,11 @@ class GpuServiceStub:
                 '/swiftlet.gpu.v1.GpuService/GetPredictionScore',
                 request_serializer=swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2.GetPredictionScoreRequest.SerializeToString,
                 response_deserializer=swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2.PredictionScore.FromString,
+                _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/swiftlet.gpu.v1.GpuService/GetMetrics',
+                request_serializer=swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
 
 
@@ -222,6 +228,13 @@ class GpuServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetrics(self, request, context):
+        """Counters and durations of this service, in the text form of Prometheus.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GpuServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -299,6 +312,11 @@ def add_GpuServiceServicer_to_server(servicer, server):
                     servicer.GetPredictionScore,
                     request_deserializer=swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2.GetPredictionScoreRequest.FromString,
                     response_serializer=swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2.PredictionScore.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2.GetMetricsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -707,6 +725,33 @@ class GpuService:
             '/swiftlet.gpu.v1.GpuService/GetPredictionScore',
             swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2.GetPredictionScoreRequest.SerializeToString,
             swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2.PredictionScore.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/swiftlet.gpu.v1.GpuService/GetMetrics',
+            swiftlet_dot_gpu_dot_v1_dot_gpu__service__pb2.GetMetricsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 from swiftlet.gpu.v1 import gpu_service_pb2 as _gpu_service_pb2
 from swiftlet.gpu.v1 import queue_pb2 as _queue_pb2
@@ -64,6 +65,8 @@ class GpuServiceStub:
     """Tells whether GPUs are being granted."""
     GetPredictionScore: _grpc.UnaryUnaryMultiCallable[_gpu_service_pb2.GetPredictionScoreRequest, _gpu_service_pb2.PredictionScore]
     """Tells how often the predicted starts were kept."""
+    GetMetrics: _grpc.UnaryUnaryMultiCallable[_gpu_service_pb2.GetMetricsRequest, _httpbody_pb2.HttpBody]
+    """Counters and durations of this service, in the text form of Prometheus."""
 
 @_typing.type_check_only
 class GpuServiceAsyncStub(GpuServiceStub):
@@ -100,6 +103,8 @@ class GpuServiceAsyncStub(GpuServiceStub):
     """Tells whether GPUs are being granted."""
     GetPredictionScore: _aio.UnaryUnaryMultiCallable[_gpu_service_pb2.GetPredictionScoreRequest, _gpu_service_pb2.PredictionScore]  # type: ignore[assignment]
     """Tells how often the predicted starts were kept."""
+    GetMetrics: _aio.UnaryUnaryMultiCallable[_gpu_service_pb2.GetMetricsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Counters and durations of this service, in the text form of Prometheus."""
 
 class GpuServiceServicer(metaclass=_abc_1.ABCMeta):
     """The GPUs, who holds them, and the one queue for trainings and deployments."""
@@ -223,5 +228,13 @@ class GpuServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gpu_service_pb2.PredictionScore, _abc.Awaitable[_gpu_service_pb2.PredictionScore]]:
         """Tells how often the predicted starts were kept."""
+
+    @_abc_1.abstractmethod
+    def GetMetrics(
+        self,
+        request: _gpu_service_pb2.GetMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Counters and durations of this service, in the text form of Prometheus."""
 
 def add_GpuServiceServicer_to_server(servicer: GpuServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

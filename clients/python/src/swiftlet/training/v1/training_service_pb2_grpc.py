@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from swiftlet.training.v1 import job_pb2 as swiftlet_dot_training_dot_v1_dot_job__pb2
 from swiftlet.training.v1 import training_service_pb2 as swiftlet_dot_training_dot_v1_dot_training__service__pb2
@@ -131,6 +132,11 @@ class TrainingServiceStub:
                 '/swiftlet.training.v1.TrainingService/GetHealth',
                 request_serializer=swiftlet_dot_training_dot_v1_dot_training__service__pb2.GetHealthRequest.SerializeToString,
                 response_deserializer=swiftlet_dot_training_dot_v1_dot_training__service__pb2.Health.FromString,
+                _registered_method=True)
+        self.GetMetrics = channel.unary_unary(
+                '/swiftlet.training.v1.TrainingService/GetMetrics',
+                request_serializer=swiftlet_dot_training_dot_v1_dot_training__service__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
 
 
@@ -274,6 +280,13 @@ class TrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMetrics(self, request, context):
+        """Counters and durations of this service, in the text form of Prometheus.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TrainingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -371,6 +384,11 @@ def add_TrainingServiceServicer_to_server(servicer, server):
                     servicer.GetHealth,
                     request_deserializer=swiftlet_dot_training_dot_v1_dot_training__service__pb2.GetHealthRequest.FromString,
                     response_serializer=swiftlet_dot_training_dot_v1_dot_training__service__pb2.Health.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=swiftlet_dot_training_dot_v1_dot_training__service__pb2.GetMetricsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -887,6 +905,33 @@ class TrainingService:
             '/swiftlet.training.v1.TrainingService/GetHealth',
             swiftlet_dot_training_dot_v1_dot_training__service__pb2.GetHealthRequest.SerializeToString,
             swiftlet_dot_training_dot_v1_dot_training__service__pb2.Health.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/swiftlet.training.v1.TrainingService/GetMetrics',
+            swiftlet_dot_training_dot_v1_dot_training__service__pb2.GetMetricsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from swiftlet.training.v1 import job_pb2 as _job_pb2
@@ -78,6 +79,8 @@ class TrainingServiceStub:
     """Puts the parameters of the two trainer types side by side."""
     GetHealth: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetHealthRequest, _training_service_pb2.Health]
     """Tells whether the suite is healthy: 200, or 503 where a part is down."""
+    GetMetrics: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.GetMetricsRequest, _httpbody_pb2.HttpBody]
+    """Counters and durations of this service, in the text form of Prometheus."""
 
 @_typing.type_check_only
 class TrainingServiceAsyncStub(TrainingServiceStub):
@@ -127,6 +130,8 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     """Puts the parameters of the two trainer types side by side."""
     GetHealth: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetHealthRequest, _training_service_pb2.Health]  # type: ignore[assignment]
     """Tells whether the suite is healthy: 200, or 503 where a part is down."""
+    GetMetrics: _aio.UnaryUnaryMultiCallable[_training_service_pb2.GetMetricsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Counters and durations of this service, in the text form of Prometheus."""
 
 class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Training jobs: create, follow, stop, export."""
@@ -287,5 +292,13 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.Health, _abc.Awaitable[_training_service_pb2.Health]]:
         """Tells whether the suite is healthy: 200, or 503 where a part is down."""
+
+    @_abc_1.abstractmethod
+    def GetMetrics(
+        self,
+        request: _training_service_pb2.GetMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Counters and durations of this service, in the text form of Prometheus."""
 
 def add_TrainingServiceServicer_to_server(servicer: TrainingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""What every service would write identically; knows none of them."""

@@ -1,0 +1,1 @@
+"""Events between the parts of the suite, on Redis streams."""

@@ -1,0 +1,173 @@
+"""A consumer group's reader: every event is handled at least once, in the order of its stream.
+
+Order of work: entries that this consumer read and never acknowledged, then new ones; every now and
+then those that a dead consumer of the group left behind. An entry is acknowledged after its effect. One
+that fails `max_deliveries` times goes to `<stream>:dead:<group>`, so that it can't stop the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from swiftlet.event.v1.event_pb2 import Event
+from swiftletd.kernel.bus import envelope
+from swiftletd.kernel.bus.backoff import Backoff
+from swiftletd.kernel.redis.client import UNREACHABLE
+
+log = structlog.get_logger()
+
+Handler = Callable[[Event], Awaitable[None]]
+BatchHandler = Callable[[Sequence[Event]], Awaitable[None]]
+Entry = tuple[bytes, dict[bytes, bytes] | None]
+
+
+class Consumer:
+    """Reads one stream for one group and gives each event to the handler.
+
+    `redis` is for commands, `reader` blocks. With `handle_batch` a whole read is handed over first, for
+    services that can do many events in one go; if that fails its events are handled one by one.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        reader: Redis,
+        *,
+        stream: str,
+        group: str,
+        name: str,
+        handle: Handler,
+        handle_batch: BatchHandler | None = None,
+        max_deliveries: int = 5,
+        claim_after: float = 30.0,
+        batch: int = 256,
+    ) -> None:
+        self._redis, self._reader = redis, reader
+        self._stream, self._group, self._name = stream, group, name
+        self._handle, self._handle_batch = handle, handle_batch
+        self._max_deliveries, self._claim_after, self._batch = max_deliveries, claim_after, batch
+        self._failed = False
+
+    async def run(self) -> None:
+        """Read until cancelled; survives a Redis that is away."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self.create_group()
+                await self.catch_up()
+                backoff.reset()
+                await self._follow()
+            except UNREACHABLE as error:
+                log.warning("redis_away", stream=self._stream, error=str(error))
+            except ResponseError as error:
+                log.warning("redis_refused", stream=self._stream, error=str(error))
+            await asyncio.sleep(backoff.delay())
+
+    async def create_group(self) -> None:
+        """Make the group, from the first entry on, if it isn't there."""
+        try:
+            await self._redis.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    async def catch_up(self) -> None:
+        """Handle what was read before and not acknowledged, and all that has come since; then return."""
+        while entries := await self._read("0", block=None):
+            await self._process(entries)
+        while entries := await self._read(">", block=None):
+            await self._process(entries)
+
+    async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
+        claim_at = loop.time()
+        while True:
+            if loop.time() >= claim_at:
+                await self._claim()
+                claim_at = loop.time() + self._claim_after / 2
+            await self._process(await self._read(">", block=5000))
+            if self._failed:
+                await self._retry_own()
+
+    async def _read(self, since: str, block: int | None) -> list[Entry]:
+        got: Any = await self._reader.xreadgroup(
+            self._group, self._name, {self._stream: since}, count=self._batch, block=block
+        )
+        return list(got.get(self._stream.encode(), ())) if got else []
+
+    async def _process(self, entries: Sequence[Entry]) -> None:
+        alive = [(key, fields) for key, fields in entries if fields]
+        if gone := [key for key, fields in entries if not fields]:  # trimmed while it was pending
+            await self._redis.xack(self._stream, self._group, *gone)
+        if self._handle_batch and len(alive) > 1 and await self._process_batch(alive):
+            return
+        for key, fields in alive:
+            await self._process_one(key, fields)
+
+    async def _process_batch(self, entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> bool:
+        assert self._handle_batch
+        try:
+            await self._handle_batch([envelope.decode(fields) for _, fields in entries])
+        except UNREACHABLE:
+            raise
+        except Exception:
+            log.exception("batch_failed", stream=self._stream, group=self._group)
+            return False
+        await self._redis.xack(self._stream, self._group, *(key for key, _ in entries))
+        return True
+
+    async def _process_one(self, key: bytes, fields: dict[bytes, bytes]) -> None:
+        try:
+            await self._handle(envelope.decode(fields))
+        except UNREACHABLE:
+            raise
+        except Exception:
+            self._failed = True
+            log.exception("event_failed", stream=self._stream, group=self._group, id=key.decode())
+            await self._bury_if_hopeless(key, fields)
+            return
+        await self._redis.xack(self._stream, self._group, key)
+
+    async def _bury_if_hopeless(self, key: bytes, fields: dict[bytes, bytes]) -> None:
+        pending: Any = await self._redis.xpending_range(self._stream, self._group, key, key, 1)
+        if not pending or pending[0]["times_delivered"] < self._max_deliveries:
+            return
+        dead = f"{self._stream}:dead:{self._group}"
+        await self._redis.xadd(dead, {**fields, b"id": key}, maxlen=10_000)  # type: ignore[dict-item]
+        await self._redis.xack(self._stream, self._group, key)
+        log.error("event_buried", stream=dead, id=key.decode())
+
+    async def _retry_own(self) -> None:
+        """Claim what this consumer itself failed at: each claim counts as a delivery, so it ends."""
+        pending: Any = await self._redis.xpending_range(
+            self._stream, self._group, "-", "+", self._batch, consumername=self._name
+        )
+        self._failed = False
+        if not pending:
+            return
+        await asyncio.sleep(0.2)
+        ids = [entry["message_id"] for entry in pending]
+        claimed: Any = await self._redis.xclaim(self._stream, self._group, self._name, 0, ids)
+        await self._process(claimed)
+
+    async def _claim(self) -> None:
+        cursor: Any = "0-0"
+        while True:
+            reply: Any = await self._redis.xautoclaim(
+                self._stream,
+                self._group,
+                self._name,
+                int(self._claim_after * 1000),
+                cursor,
+                count=self._batch,
+            )
+            await self._process(reply[1])
+            cursor = reply[0]
+            if cursor in (b"0-0", "0-0"):
+                return

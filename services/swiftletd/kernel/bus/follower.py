@@ -1,0 +1,142 @@
+"""One reader per process that tells many subscribers what is new on a few streams.
+
+A connection for each watcher would cost a blocking read each; here one XREAD feeds bounded queues in the
+process. A subscriber that lets its queue run full is ended, never silently starved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from swiftletd.kernel.bus.backoff import Backoff
+from swiftletd.kernel.redis.client import UNREACHABLE
+
+log = structlog.get_logger()
+
+Fields = dict[bytes, bytes]
+Parse = Callable[[Fields], tuple[str, Any]]
+
+
+class Overflow(Exception):
+    """The subscriber was too slow; its queue is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A new entry: where it came from, its id, and what `parse` made of it."""
+
+    stream: str
+    id: str
+    value: Any
+
+
+class Subscription:
+    """A bounded queue of items."""
+
+    def __init__(self, limit: int) -> None:
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(limit)
+        self._full = False
+
+    def put(self, item: Item) -> None:
+        """Add an item, or mark the subscriber as too slow."""
+        try:
+            self._queue.put_nowait(item)
+        except asyncio.QueueFull:
+            self._full = True
+
+    async def get(self, timeout: float | None = None) -> Item | None:
+        """The next item; None after `timeout` seconds without one. Raises Overflow."""
+        if self._full:
+            raise Overflow
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._queue.get()
+        except TimeoutError:
+            return None
+
+    async def __aiter__(self) -> AsyncIterator[Item]:
+        while True:
+            item = await self.get()
+            assert item
+            yield item
+
+
+class Follower:
+    """Reads streams from now on. `parse` gives the key that subscribers choose by, and the value."""
+
+    def __init__(self, redis: Redis, reader: Redis, parse: Mapping[str, Parse]) -> None:
+        self._redis, self._reader, self._parse = redis, reader, dict(parse)
+        self._position: dict[str, str] = {}
+        self._subscribers: dict[tuple[str, str], set[Subscription]] = defaultdict(set)
+        self._ready = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Wait until nothing that comes from now on is missed."""
+        await self._ready.wait()
+
+    @contextmanager
+    def subscribe(
+        self, stream: str, key: str = "", *more: tuple[str, str], limit: int = 1024
+    ) -> Iterator[Subscription]:
+        """Items of a stream with this key (all for ""), and of further (stream, key) pairs."""
+        subscription = Subscription(limit)
+        places = [(stream, key), *more]
+        for place in places:
+            self._subscribers[place].add(subscription)
+        try:
+            yield subscription
+        finally:
+            for place in places:
+                self._subscribers[place].discard(subscription)
+                if not self._subscribers[place]:
+                    del self._subscribers[place]
+
+    async def run(self) -> None:
+        """Read until cancelled; goes on where it was after Redis was away."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._find_ends()
+                self._ready.set()
+                while True:
+                    await self._read_once()
+                    backoff.reset()
+            except UNREACHABLE as error:
+                log.warning("redis_away", streams=list(self._parse), error=str(error))
+            except ResponseError as error:
+                log.warning("redis_refused", streams=list(self._parse), error=str(error))
+            await asyncio.sleep(backoff.delay())
+
+    async def _find_ends(self) -> None:
+        for stream in self._parse.keys() - self._position.keys():
+            last: Any = await self._redis.xrevrange(stream, count=1)
+            self._position[stream] = last[0][0].decode() if last else "0-0"
+
+    async def _read_once(self) -> None:
+        position: Any = dict(self._position)
+        got: Any = await self._reader.xread(position, count=512, block=5000)
+        for name, entries in (got or {}).items():
+            stream = name.decode()
+            for key, fields in entries:
+                self._position[stream] = key.decode()
+                self._deliver(stream, key.decode(), fields)
+
+    def _deliver(self, stream: str, entry_id: str, fields: Fields) -> None:
+        try:
+            key, value = self._parse[stream](fields)
+        except ValueError:
+            log.exception("unreadable_entry", stream=stream, id=entry_id)
+            return
+        item = Item(stream, entry_id, value)
+        for place in {(stream, key), (stream, "")}:
+            for subscription in tuple(self._subscribers.get(place, ())):
+                subscription.put(item)

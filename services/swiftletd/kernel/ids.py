@@ -1,0 +1,33 @@
+"""Ids and times as the contract writes them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, datetime
+
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that reads like something else
+_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
+
+
+def new_id(prefix: str) -> str:
+    """A new id like "job-k3v9x2mq4a": 50 random bits."""
+    return f"{prefix}-" + "".join(secrets.choice(_ALPHABET) for _ in range(10))
+
+
+def is_id(text: str) -> bool:
+    """Whether a client may use `text` as an id: it is safe in paths, keys and URLs."""
+    return _ID.match(text) is not None
+
+
+def rfc3339(unix_seconds: float) -> str:
+    """Unix seconds as RFC 3339 in UTC with milliseconds; "" for 0, the time that isn't reached yet."""
+    if not unix_seconds:
+        return ""
+    return datetime.fromtimestamp(unix_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_rfc3339(text: str) -> float:
+    """RFC 3339 to unix seconds; a time without an offset is UTC. ValueError if it is neither."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

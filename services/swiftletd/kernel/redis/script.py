@@ -1,0 +1,31 @@
+"""Lua scripts that live beside the code that calls them, one file each, run by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+
+class Script:
+    """One atomic operation. The first use on a fresh server sends the text, later ones the hash."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    @classmethod
+    def load(cls, package: str, name: str) -> Script:
+        """The script `name`.lua of a package."""
+        return cls(resources.files(package).joinpath(f"{name}.lua").read_text("utf-8"))
+
+    async def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
+        """Run it. It ran as a whole or not at all, so sending the text after NOSCRIPT is safe."""
+        try:
+            return await redis.evalsha(self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await redis.eval(self.text, len(keys), *keys, *args)
