@@ -20,6 +20,8 @@ from urllib.parse import quote
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 START_SECONDS = 10.0
 
@@ -104,8 +106,10 @@ class RedisServer:
             self.kill()
 
     def client(self) -> redis.Redis:
-        """A new synchronous client with text replies; the caller closes it."""
-        return redis.Redis.from_url(self.url, decode_responses=True, socket_timeout=5, protocol=2)
+        """A new synchronous client with text replies, which never repeats a command; the caller closes it."""
+        return redis.Redis.from_url(
+            self.url, decode_responses=True, socket_timeout=5, protocol=2, retry=Retry(NoBackoff(), 0)
+        )
 
     def flush(self) -> None:
         with self.client() as client:

@@ -29,7 +29,7 @@ def test_a_password_is_asked_for(private_redis_with_password: RedisServer):
     with redis.Redis.from_url(private_redis_with_password.tcp_url) as client:
         assert client.ping()
     with (
-        redis.Redis(unix_socket_path=str(private_redis_with_password.socket)) as stranger,
+        redis.Redis(unix_socket_path=str(private_redis_with_password.socket), retry=None) as stranger,
         pytest.raises(redis.AuthenticationError),
     ):
         stranger.ping()
