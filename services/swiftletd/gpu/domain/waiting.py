@@ -116,6 +116,10 @@ class WaitingQueue:
         """When the next entry reaches its earliest start, so that a pass is due then."""
         return self._asleep[0][0] if self._asleep else None
 
+    def sleeping(self, most: int) -> list[Entry]:
+        """Those whose earliest start has not come, the soonest first."""
+        return [self._entries[entry_id] for _, entry_id in self._asleep.islice(0, most)]
+
     def groups(self) -> Iterable[Group]:
         return self._groups.values()
 
