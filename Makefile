@@ -105,8 +105,8 @@ release-protos: build/googleapis/.stamp ## make today's protos the contract that
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header --no-annotate $(if $(UPGRADE),--upgrade)
 NOT_LOCKED := ^(torch|triton|cuda-.*|nvidia-.*)==
 lock: setup ## pin every dependency, with hashes
-	@$(STEP) 'lock services, tests and tools' $(LOCK) pyproject.toml clients/python/pyproject.toml --extra dev --no-emit-package swiftlet -o requirements.txt
-	@$(STEP) 'lock the services alone' $(LOCK) pyproject.toml clients/python/pyproject.toml --no-emit-package swiftlet -c requirements.txt -o requirements-services.txt
+	@$(STEP) 'lock services, tests and tools' $(LOCK) pyproject.toml clients/python/pyproject.toml --extra build --extra dev --no-emit-package swiftlet -o requirements.txt
+	@$(STEP) 'lock the services alone' $(LOCK) pyproject.toml clients/python/pyproject.toml --extra build --no-emit-package swiftlet -c requirements.txt -o requirements-services.txt
 	@mkdir -p build && cp requirements-trainer.txt build/
 	@$(STEP) 'lock ms-swift' $(LOCK) requirements-trainer.in -o build/requirements-trainer.txt
 	@# torch and what it brings for CUDA stay out: a hash would forbid the build that pip is configured for.
