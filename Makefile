@@ -65,6 +65,7 @@ check-format: setup
 	@$(STEP) 'format' $(BIN)/ruff format --check .
 check-lint: setup
 	@$(STEP) 'lint' $(BIN)/ruff check .
+	@$(STEP) 'no function over 60 lines, no file over 400' $(BIN)/python tools/sizes.py
 check-types: setup
 	@$(STEP) 'strict types' $(BIN)/mypy
 check-imports: setup
@@ -85,8 +86,10 @@ test: setup setup-trainer ## every test, among them one real training
 bench: setup ## how fast it is, here and now
 	@$(BIN)/python -m benchmarks
 
-chaos: setup setup-trainer ## kill things at random and count what is lost
-	@$(BIN)/python -m tests.chaos
+SEED   ?= 1
+FAULTS ?= 300
+chaos: setup setup-trainer ## kill things at random, SEED=1 FAULTS=300, and count what is lost
+	@CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s tests/system -k chaos
 
 # --- Generate --------------------------------------------------------------------------------------------------------
 .PHONY: protos release-protos lock
