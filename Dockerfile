@@ -3,7 +3,8 @@
 # whose runners start ms-swift.
 FROM python:3.11-slim-bookworm AS services
 
-ENV PYTHONUNBUFFERED=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# PYTHONSAFEPATH: a redis.py in the work directory must not be imported instead of the library.
+ENV PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /opt/swiftlet
 COPY requirements-services.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \

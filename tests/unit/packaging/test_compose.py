@@ -69,6 +69,7 @@ def test_a_service_listens_where_the_others_look_for_it(services: dict[str, Any]
     host, port = services["envoy"]["environment"][f"{name.upper()}_ADDRESS"].split(":")
     assert host == name
     assert services[name]["environment"][f"{name.upper()}_LISTEN"] == f"0.0.0.0:{port}"
+    assert services[name]["healthcheck"]["test"][-1] == f"{name}:{port}"
 
 
 def test_every_variable_is_a_setting(services: dict[str, Any]) -> None:
