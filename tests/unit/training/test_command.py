@@ -150,6 +150,9 @@ def test_full_training_in_float32_is_neither_mixed_nor_lora():
 def test_quantised_training_names_the_library():
     assert flags(train_command(task({"quant_bits": 4}), V4, ("0",)))["quant_method"] == ["bnb"]
 
+    hqq = {"quant_bits": 4, "extra_args": {"quant_method": "hqq"}}
+    assert flags(train_command(task(hqq), V4, ("0",)))["quant_method"] == ["hqq"]
+
 
 def test_a_job_that_may_be_tried_again_keeps_the_optimizer():
     found = flags(train_command(task({}, keep_optimizer=True, resume_from="/out/job-1/checkpoint-20"), V4))
@@ -215,7 +218,6 @@ def test_each_attempt_has_a_directory_of_its_own():
 @pytest.mark.parametrize(
     ("raw", "field"),
     [
-        ({"torch_dtype": "float16"}, "torch_dtype"),
         ({"deepspeed": "zero2"}, "deepspeed"),
         ({"quant_bits": 4}, "quant_bits"),
         ({"attn_impl": "flash_attn"}, "attn_impl"),

@@ -11,7 +11,6 @@ from swiftletd.training.domain.param_models import BaseTrainingParams
 from swiftletd.training.domain.violations import Violation, one_of
 
 OWN_RATE: Mapping[str, str] = {"vit_lr": "freeze_vit", "aligner_lr": "freeze_aligner"}
-QUANT_BITS: Mapping[str, tuple[int, ...]] = {"bnb": (4, 8), "hqq": (1, 2, 3, 4, 8), "eetq": (8,)}
 FLASH = ("flash_attn", "flash_attention_2", "flash_attention_3", "flash_attention_4")
 DEFAULT_GENERATIONS = 4
 
@@ -49,7 +48,6 @@ def rlhf_type_of(params: BaseTrainingParams, method: Method) -> str | None:
 def check_cpu(params: BaseTrainingParams) -> list[Violation]:
     """What can not be trained on a machine without a GPU."""
     needs_gpu = {
-        "torch_dtype": params.torch_dtype == "float16",
         "packing": params.packing,
         "deepspeed": params.deepspeed,
         "quant_bits": params.quant_bits,
@@ -59,7 +57,6 @@ def check_cpu(params: BaseTrainingParams) -> list[Violation]:
 
 
 _NEEDS_GPU: Mapping[str, str] = {
-    "torch_dtype": "float16 can not be trained on a CPU; use bfloat16 or float32",
     "packing": "needs flash attention, which needs a GPU; leave it out",
     "deepspeed": "needs a GPU; leave it out",
     "quant_bits": "quantised training needs a GPU; leave it out",
@@ -81,19 +78,9 @@ def _validation_data(params: BaseTrainingParams) -> Iterator[Violation]:
 
 
 def _quantisation(params: BaseTrainingParams) -> Iterator[Violation]:
-    if params.quant_bits is None:
-        if params.quant_method is not None:
-            yield Violation(
-                field="quant_method", message="needs quant_bits; set quant_bits, or leave out quant_method"
-            )
-        return
-    if params.train_type == "full":
+    if params.quant_bits and params.train_type == "full":
         text = "a quantised model can not be trained with train_type full; use train_type lora"
         yield Violation(field="quant_bits", message=text)
-    method = params.quant_method or "bnb"
-    if params.quant_bits not in QUANT_BITS[method]:
-        known = one_of(map(str, QUANT_BITS[method]))
-        yield Violation(field="quant_bits", message=f"must be {known} for quant_method {method}")
 
 
 def _packing(params: BaseTrainingParams) -> Iterator[Violation]:
@@ -132,9 +119,6 @@ def _grpo(params: BaseTrainingParams, devices: int) -> Iterator[Violation]:
         yield Violation(
             field="reward_funcs", message='is required for rlhf_type grpo, for example ["format"]'
         )
-    elif params.reward_weights and len(params.reward_weights) != len(params.reward_funcs):
-        text = f"must have one weight for each of reward_funcs ({len(params.reward_funcs)})"
-        yield Violation(field="reward_weights", message=text)
     per_step = params.batch_size * params.gradient_accumulation_steps * devices
     generations = params.num_generations or DEFAULT_GENERATIONS
     if per_step % generations:

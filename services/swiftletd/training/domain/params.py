@@ -20,7 +20,7 @@ from swiftletd.training.domain.param_fields import Method, RlhfType, TrainerType
 from swiftletd.training.domain.param_messages import explain
 from swiftletd.training.domain.param_models import BaseTrainingParams, LLMTrainingParams, MLLMTrainingParams
 from swiftletd.training.domain.param_rules import check_rules, method_defaults, unfreeze
-from swiftletd.training.domain.violations import InvalidParams, Violation, did_you_mean, one_of, shown
+from swiftletd.training.domain.violations import InvalidParams, Violation, did_you_mean, one_of, placed, shown
 
 __all__ = [
     "DESCRIPTIONS",
@@ -57,10 +57,10 @@ def parse_params(
     try:
         params = MODELS[trainer_type].model_validate(settled)
     except ValidationError as error:
-        raise InvalidParams(_placed(at, [*faults, *explain(error)])) from None
+        raise InvalidParams(placed(at, [*faults, *explain(error)])) from None
     faults += check_rules(params, method, devices)
     if faults:
-        raise InvalidParams(_placed(at, faults))
+        raise InvalidParams(placed(at, faults))
     return params
 
 
@@ -115,10 +115,3 @@ def _unknown(trainer_type: TrainerType, name: str) -> str:
         return f"is not a parameter here; Swiftlet's name for it is '{ours}'"
     hint = did_you_mean(name, [*MODELS[trainer_type].model_fields, *ALIASES])
     return f"is not a parameter.{hint or ' Other ms-swift flags go into extra_args'}"
-
-
-def _placed(at: str, faults: list[Violation]) -> list[Violation]:
-    return [
-        Violation(field=f"{at}.{fault.field}" if at else fault.field, message=fault.message)
-        for fault in faults
-    ]
