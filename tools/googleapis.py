@@ -14,11 +14,6 @@ NEEDED = (
     "google/api/annotations.proto",
     "google/api/field_behavior.proto",
     "google/api/http.proto",
-    "google/api/httpbody.proto",
-    # Envoy needs these in its descriptor set to turn error details into JSON.
-    "google/rpc/code.proto",
-    "google/rpc/error_details.proto",
-    "google/rpc/status.proto",
 )
 
 
