@@ -93,7 +93,7 @@ chaos: setup setup-trainer ## kill things at random, SEED=1 FAULTS=300, and coun
 
 # --- Generate --------------------------------------------------------------------------------------------------------
 .PHONY: protos release-protos lock
-build/googleapis/.stamp: tools/googleapis.py requirements.txt | setup
+build/googleapis/.stamp: tools/googleapis.py requirements.txt $(wildcard protos/swiftlet/*/v1/*.proto) | setup
 	@$(STEP) 'google protos for buf' $(BIN)/python tools/googleapis.py
 	@touch $@
 
