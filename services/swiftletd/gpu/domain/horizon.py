@@ -90,12 +90,14 @@ def opening(
         count = bisect_left(range(len(finite) + 1), True, key=fits_after)
         if count > len(finite):
             return None
+        at = finite[count - 1].at if count else -inf
+        count += sum(ending.at == at for ending in finite[count:])
         rewind.to(count)
         devices = _latest(ledger, shape, avoid, free_now)
     finally:
         rewind.to(0)
     needed = [end for end in finite[:count] if any(share.device in devices for share in end.shares)]
-    return Opening(finite[count - 1].at if count else -inf, devices, tuple(needed))
+    return Opening(at, devices, tuple(needed))
 
 
 def _latest(ledger: Ledger, shape: Shape, avoid: frozenset[str], free_now: set[str]) -> frozenset[str]:

@@ -29,18 +29,21 @@ class Model:
 
 @dataclass(slots=True)
 class Slot:
-    """One device with what is taken of it. `room_mib` is what shares may take all together."""
+    """One device with what is taken of it.
+
+    `room_mib` is what shares may take all together; `tenants` hold it, `owners` of them as a whole.
+    """
 
     device: Device
     room_mib: int
     pool: Pool
     used_mib: int = 0
     tenants: int = 0
-    whole: bool = False
+    owners: int = 0
 
     @property
     def free_mib(self) -> int:
-        return 0 if self.whole else self.room_mib - self.used_mib
+        return 0 if self.owners else self.room_mib - self.used_mib
 
 
 @dataclass(slots=True)
@@ -103,7 +106,7 @@ class Ledger:
             slot = self.slots.get(share.device)
             if slot is not None:
                 slot.tenants += 1
-                slot.whole = slot.whole or share.memory_mib is None
+                slot.owners += share.memory_mib is None
                 slot.used_mib += share.memory_mib or 0
                 self._file(slot)
 
@@ -113,7 +116,7 @@ class Ledger:
             slot = self.slots.get(share.device)
             if slot is not None:
                 slot.tenants -= 1
-                slot.whole = slot.whole and share.memory_mib is not None
+                slot.owners -= share.memory_mib is None
                 slot.used_mib -= share.memory_mib or 0
                 self._file(slot)
 
@@ -123,5 +126,5 @@ class Ledger:
         slot.pool.open.pop(uuid, None)
         if slot.tenants == 0:
             slot.pool.free[uuid] = slot
-        elif not slot.whole and slot.tenants < self.policy.max_shares:
+        elif not slot.owners and slot.tenants < self.policy.max_shares:
             slot.pool.open[uuid] = slot
