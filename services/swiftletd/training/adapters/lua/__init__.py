@@ -1,0 +1,1 @@
+"""The atomic operations on training jobs, one file each."""

@@ -1,0 +1,35 @@
+-- Keep the next version of a job, its history and its events, or nothing.
+--
+-- Data model (all keys share the hash tag {training}):
+--   job:<id>                    hash    s state, v version, m text to search (id and model), b the job as JSON
+--   jobs:<state|any>:<type|any> zset    ids by creation time: one index for each filter that a list can ask for
+--   unfinished                  set     ids of jobs to which something can still happen
+--   history:<id>                stream  h a line of the job's history as JSON
+--   events                      stream  type, e: the outbox, read by the other services
+--   request:<id>                string  the job that a client's request id was about
+--
+-- KEYS  1 job  2 unfinished  3 history  4 events  5 request  6.. indexes to leave, then indexes to join
+-- ARGV  1 version that was read, 0 for a new job   2 new version   3 state   4 search text   5 job
+--       6 creation time   7 id   8 "1" if unfinished   9 request's time to live in seconds, 0 for no request
+--       10 number of indexes to leave   11 number of events, then for each: history line, type, event
+--
+-- Returns the job's id; the first one's id if the request is known; "" if the version is not the one that was read.
+if tonumber(ARGV[9]) > 0 then
+  local first = redis.call('GET', KEYS[5])
+  if first then return first end
+end
+local version = redis.call('HGET', KEYS[1], 'v') or '0'
+if version ~= ARGV[1] then return '' end
+
+redis.call('HSET', KEYS[1], 's', ARGV[3], 'v', ARGV[2], 'm', ARGV[4], 'b', ARGV[5])
+local first_join = 6 + tonumber(ARGV[10])
+for i = 6, first_join - 1 do redis.call('ZREM', KEYS[i], ARGV[7]) end
+for i = first_join, #KEYS do redis.call('ZADD', KEYS[i], ARGV[6], ARGV[7]) end
+redis.call(ARGV[8] == '1' and 'SADD' or 'SREM', KEYS[2], ARGV[7])
+for i = 1, tonumber(ARGV[11]) do
+  local at = 12 + (i - 1) * 3
+  redis.call('XADD', KEYS[3], '*', 'h', ARGV[at])
+  redis.call('XADD', KEYS[4], '*', 'type', ARGV[at + 1], 'e', ARGV[at + 2])
+end
+if tonumber(ARGV[9]) > 0 then redis.call('SET', KEYS[5], ARGV[7], 'EX', ARGV[9]) end
+return ARGV[7]

@@ -1,0 +1,249 @@
+"""The runs of training jobs on this machine: their directories, runners and logs."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from swiftletd.runner import rundir
+from swiftletd.runner.rundir import LogLine, RunDir
+from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
+from swiftletd.training.domain.command import (
+    CHECKPOINT,
+    Command,
+    Trainer,
+    TrainingTask,
+    export_command,
+    job_output_dir,
+    train_command,
+)
+from swiftletd.training.domain.decide import StepResult
+from swiftletd.training.domain.extra_args import many_flags
+from swiftletd.training.domain.job import Job, Lease
+from swiftletd.training.domain.log_level import level as level_of
+from swiftletd.training.domain.params import restore_params
+from swiftletd.training.ports import LaunchFailed, Line, LogPage, RunReport
+
+TAIL_BYTES = 64 * 1024  # of a log, for the diagnosis
+READ_BYTES = 256 * 1024  # of a log, in one reading
+MOST_COUNTERS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launching:
+    """What every run of this service is started with. Seconds."""
+
+    runs: Path
+    trainer_python: Path
+    redis_url: str
+    grace_seconds: float
+
+
+class LocalRuns:
+    """See ports.Runs."""
+
+    def __init__(self, launching: Launching, schema: SwiftSchema) -> None:
+        self._launching, self._schema = launching, schema
+        self._home = launching.runs / "training"
+        self._counters: dict[tuple[str, str], RunDir] = {}  # each remembers the lines that it has counted
+
+    def _dir(self, job_id: str, entry: str) -> RunDir:
+        return RunDir(self._home / job_id / entry.removeprefix(f"training-{job_id}-"))
+
+    # ---------------------------------------------------------------- starting and stopping
+
+    async def launch_training(self, job: Job, number: int, lease: Lease) -> None:
+        await asyncio.to_thread(self._launch_training, job, number, lease)
+
+    def _launch_training(self, job: Job, number: int, lease: Lease) -> None:
+        params, trainer = restore_params(job.trainer_type, job.params), self._trainer
+        output = job_output_dir(job.output_dir, job.id, number)
+        task = TrainingTask(
+            method=job.method,
+            params=params,
+            model=job.model_path,
+            dataset=job.data_path,
+            output_dir=output,
+            many=many_flags(self._schema.installation(), job.method),
+            keep_optimizer=job.max_retries > 0,
+            resume_from=self._resume_from(job),
+        )
+        gpus = tuple(filter(None, lease.visible_devices.split(",")))
+        steps = [_step("train", train_command(task, trainer, gpus), self._launching.runs, output)]
+        if export := export_command(params, trainer, gpus):
+            steps.append(_step("export", export, self._launching.runs, f"{CHECKPOINT}-merged"))
+        self._start(job, job.entry(number), number, lease.token, steps, job.time_limit)
+
+    async def launch_export(self, job: Job, entry: str) -> None:
+        await asyncio.to_thread(self._launch_export, job, entry)
+
+    def _launch_export(self, job: Job, entry: str) -> None:
+        params, target = (
+            restore_params(job.trainer_type, job.params),
+            f"{job.checkpoint_path}-merged-{job.exports}",
+        )
+        command = export_command(params, self._trainer, checkpoint=job.checkpoint_path, output_dir=target)
+        if command is None:
+            raise LaunchFailed(
+                "There is nothing to merge: the checkpoint itself is the exported model.", "WRONG_STATE"
+            )
+        step = _step("export", command, self._launching.runs, target)
+        self._start(job, entry, job.exports, 0, [step], 0.0)
+
+    @cached_property
+    def _trainer(self) -> Trainer:
+        try:
+            version = self._schema.installation().version
+        except TrainerMissing as error:
+            raise LaunchFailed(str(error)) from None
+        return Trainer(python=str(self._launching.trainer_python), version=version)
+
+    def _start(
+        self, job: Job, entry: str, attempt: int, token: int, steps: list[dict[str, Any]], time_limit: float
+    ) -> None:
+        run, env = self._dir(job.id, entry), steps[0].pop("env")
+        for step in steps[1:]:
+            step.pop("env", None)
+        spec = {
+            "run": entry,
+            "kind": "training",
+            "owner": job.id,
+            "attempt": attempt,
+            "token": token,
+            "redis_url": self._launching.redis_url,
+            "time_limit": time_limit,
+            "grace_seconds": self._launching.grace_seconds,
+            "env": env,
+            "steps": steps,
+        }
+        try:
+            if run.spec() is None:
+                run.write_spec(spec)
+            rundir.launch(sys.executable, run.path)
+        except (OSError, rundir.LaunchError) as error:
+            raise LaunchFailed(str(error), "PROCESS_FAILED") from error
+
+    def _resume_from(self, job: Job) -> str:
+        """The last complete checkpoint of an earlier attempt, with its optimizer state."""
+        for attempt in reversed(job.attempts[:-1]):
+            output = Path(job_output_dir(job.output_dir, job.id, attempt.number))
+            found = sorted(output.glob("checkpoint-*"), key=_step_number, reverse=True)
+            for checkpoint in found:
+                if (checkpoint / "trainer_state.json").exists() and (checkpoint / "optimizer.pt").exists():
+                    return str(checkpoint)
+        return ""
+
+    async def stop(self, job_id: str, entry: str, word: str) -> None:
+        await asyncio.to_thread(self._dir(job_id, entry).request_stop, word)
+
+    async def end_leftovers(self, entry: str) -> None:
+        await asyncio.to_thread(rundir.end_processes, entry, self._launching.grace_seconds)
+
+    # ---------------------------------------------------------------- looking
+
+    async def report(self, job_id: str, entry: str) -> RunReport:
+        return await asyncio.to_thread(self._report, self._dir(job_id, entry))
+
+    def _report(self, run: RunDir) -> RunReport:
+        alive = run.is_alive()  # before the steps are read: a runner that ends in between has written them
+        steps = tuple(StepResult(**_known(row)) for row in run.steps())
+        launched = alive or run.runner() is not None
+        return RunReport(alive=alive, launched=launched, steps=steps)
+
+    async def known(self) -> Sequence[str]:
+        return await asyncio.to_thread(lambda: [path.name for path in self._home.glob("*")])
+
+    async def remove(self, job_id: str) -> bool:
+        return await asyncio.to_thread(self._remove, job_id)
+
+    def _remove(self, job_id: str) -> bool:
+        home = self._home / job_id
+        if any(RunDir(path).is_alive() for path in home.glob("*")):
+            return False
+        shutil.rmtree(home, ignore_errors=True)
+        return True
+
+    def exports(self, job_id: str, entry: str) -> bool:
+        spec = self._dir(job_id, entry).spec() or {}
+        return any(step["name"] == "export" for step in spec.get("steps", ()))
+
+    async def progress(self, job_id: str, entry: str) -> Mapping[str, Any]:
+        return self._dir(job_id, entry).progress() or {}
+
+    # ---------------------------------------------------------------- logs
+
+    def log_path(self, job_id: str, entry: str) -> str:
+        return str(self._dir(job_id, entry).path / "log")
+
+    async def log_tail(self, job_id: str, entry: str) -> str:
+        return await asyncio.to_thread(self._log_tail, self._dir(job_id, entry))
+
+    def _log_tail(self, run: RunDir) -> str:
+        lines, _ = run.read_log(max(0, run.log_size() - TAIL_BYTES), TAIL_BYTES)
+        return "\n".join(line.text for line in lines)
+
+    async def read_log(
+        self, job_id: str, entry: str, offset: int, limit: int, *, search: str = "", level: str = ""
+    ) -> LogPage:
+        run = self._dir(job_id, entry)
+        return await asyncio.to_thread(_read, run, offset, limit, search, level)
+
+    async def last_lines(self, job_id: str, entry: str, limit: int) -> LogPage:
+        return await asyncio.to_thread(_last, self._dir(job_id, entry), limit)
+
+    async def count_lines(self, job_id: str, entry: str) -> int:
+        counted = self._counters.setdefault((job_id, entry), self._dir(job_id, entry))
+        if len(self._counters) > MOST_COUNTERS:
+            self._counters.pop(next(iter(self._counters)))
+        return await asyncio.to_thread(counted.count_lines)
+
+
+def _read(run: RunDir, offset: int, limit: int, search: str, level: str) -> LogPage:
+    if search or level:
+        lines, end = run.search(
+            search, limit=limit, offset=offset, keep=lambda line: not level or level_of(line.text) == level
+        )
+        return LogPage(_lines(lines), end)
+    lines, end = run.read_log(offset, READ_BYTES)
+    if len(lines) > limit:
+        lines, end = lines[:limit], lines[limit].offset
+    return LogPage(_lines(lines), end)
+
+
+def _last(run: RunDir, limit: int) -> LogPage:
+    lines, end = run.tail_log(limit)
+    return LogPage(_lines(lines), end)
+
+
+def _lines(lines: Sequence[LogLine]) -> tuple[Line, ...]:
+    return tuple(Line(offset=x.offset, time=x.time, stream=x.stream, text=x.text) for x in lines)
+
+
+def _step(name: str, command: Command, cwd: Path, output_dir: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "argv": list(command.argv),
+        "cwd": str(cwd),
+        "output_dir": output_dir,
+        "env": dict(command.env),
+    }
+
+
+def _step_number(path: Path) -> int:
+    number = path.name.rpartition("-")[2]
+    return int(number) if number.isdecimal() else -1
+
+
+def _known(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of steps.jsonl without what this version doesn't know."""
+    return {
+        key: value
+        for key, value in row.items()
+        if key in StepResult.__dataclass_fields__ and value is not None
+    }

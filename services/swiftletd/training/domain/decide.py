@@ -1,0 +1,274 @@
+"""What happens to a job when a client, the gpu service or a runner says something.
+
+Each function gives a Change, or None where the word came late or twice and changes nothing: that is
+what makes the consumers idempotent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from swiftletd.training.domain.failure import RETRY, Retry
+from swiftletd.training.domain.job import (
+    TERMINAL,
+    Attempt,
+    AttemptState,
+    Change,
+    ExportState,
+    Happened,
+    Job,
+    Lease,
+    State,
+    Submit,
+    Withdraw,
+    attempt_of_entry,
+    edit,
+    move,
+    with_attempt,
+)
+
+RETRYABLE = frozenset(str(reason) for reason, worth in RETRY.items() if worth is Retry.AGAIN)
+STOP_REASONS = {
+    "time_limit": ("TIME_LIMIT", "The job ran into its time limit. Raise time_limit, or train fewer steps."),
+    "lease_revoked": ("LEASE_REVOKED", "The GPUs were taken back while the job ran."),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """What a runner says about a step that ended. Seconds; exit code negative for a signal."""
+
+    step: str
+    success: bool
+    exit_code: int = 0
+    result_path: str = ""
+    final_loss: float = 0.0
+    seconds: float = 0.0
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why an attempt failed: a code of the catalogue and a sentence with cause and remedy."""
+
+    reason: str
+    message: str
+
+
+def submit(job: Job) -> Change | None:
+    """Ask for GPUs, if nobody did yet."""
+    if job.submitted or job.state in TERMINAL:
+        return None
+    event = Happened(type="training.job.submitted", message="Waits for its GPUs.", effect=Submit())
+    return Change(edit(job, submitted=True), (event,))
+
+
+def must_wait(job: Job, entry: str, position: int, reason: str, wait: float) -> Change | None:
+    """The gpu service put it in the queue."""
+    if job.state is not State.PENDING or not job.submitted or entry != job.entry():
+        return None
+    details = {"queue_position": position, "wait_reason": reason, "estimated_wait": wait}
+    event = Happened(type="training.job.queued", message=f"Queued at position {position}: {reason}")
+    return Change(move(job, State.QUEUED, **details), (event,))
+
+
+def granted(job: Job, entry: str, lease: Lease, now: float) -> Change | None:
+    """The gpu service gave it GPUs: from here on the attempt exists, whether its process does or not."""
+    if job.state not in (State.PENDING, State.QUEUED) or not job.submitted or entry != job.entry():
+        return None
+    attempt = Attempt(number=job.next_attempt, lease=lease, started_at=now)
+    running = move(
+        job,
+        State.RUNNING,
+        attempts=(*job.attempts, attempt),
+        next_attempt=job.next_attempt + 1,
+        submitted=False,
+        queue_position=0,
+        wait_reason="",
+        estimated_wait=-1.0,
+        started_at=job.started_at or now,
+        error_message="",
+        failure_reason="",
+    )
+    where = f"GPU {lease.gpu_ids}" if lease.visible_devices else ", ".join(lease.devices)
+    return Change(
+        running,
+        (Happened(type="training.job.started", message=f"Attempt {attempt.number} starts on {where}."),),
+    )
+
+
+def process_started(job: Job, entry: str, pid: int) -> Change | None:
+    """The runner started the process."""
+    attempt = attempt_of_entry(job, entry)
+    if attempt is None or attempt.run_over or job.process_id == pid or job.state in TERMINAL:
+        return None
+    event = Happened(type="training.job.process_started", message=f"Process {pid} runs.")
+    return Change(edit(job, process_id=pid), (event,))
+
+
+def trained(
+    job: Job, entry: str, result: StepResult, fault: Fault | None, exports: bool, now: float
+) -> Change | None:
+    """The training step ended. `exports` says whether an export step follows."""
+    attempt = attempt_of_entry(job, entry)
+    if attempt is None or attempt.state is not AttemptState.RUNNING or job.state is not State.RUNNING:
+        return None
+    if not result.success:
+        return _ended_badly(job, attempt, result, _fault(result, fault), now)
+    ended = replace(attempt, state=AttemptState.COMPLETED, ended_at=now, exit_code=result.exit_code)
+    done = move(
+        job,
+        State.COMPLETED,
+        attempts=with_attempt(job, ended),
+        process_id=0,
+        completed_at=now,
+        final_loss=result.final_loss,
+        training_time=job.training_time + result.seconds,
+        checkpoint_path=result.result_path,
+        **_export_begun(result.result_path, exports, now),
+    )
+    text = f"Trained in {result.seconds:.0f} s, loss {result.final_loss:.4g}."
+    return Change(done, (Happened(type="training.job.completed", message=text),))
+
+
+def _export_begun(checkpoint: str, exports: bool, now: float) -> dict[str, object]:
+    if exports:
+        return {"export": ExportState.RUNNING, "exports": 1}
+    # Nothing to merge: the checkpoint is a whole model already, or its adapters can't be merged.
+    return {"export": ExportState.DONE, "export_path": checkpoint, "export_time": now}
+
+
+def _fault(result: StepResult, found: Fault | None) -> Fault:
+    if result.stopped in STOP_REASONS:
+        reason, message = STOP_REASONS[result.stopped]
+        return Fault(reason=reason, message=message)
+    return found or Fault(
+        reason="PROCESS_FAILED", message=f"The process ended with exit code {result.exit_code}."
+    )
+
+
+def _ended_badly(job: Job, attempt: Attempt, result: StepResult, fault: Fault, now: float) -> Change:
+    lost = fault.reason == "LOST"
+    ended = replace(
+        attempt,
+        state=AttemptState.LOST if lost else AttemptState.FAILED,
+        reason=fault.message,
+        ended_at=now,
+        exit_code=result.exit_code,
+    )
+    common = {
+        "attempts": with_attempt(job, ended),
+        "process_id": 0,
+        "training_time": job.training_time + result.seconds,
+        "error_message": fault.message,
+        "failure_reason": fault.reason,
+        "checkpoint_path": result.result_path or job.checkpoint_path,
+    }
+    if fault.reason in RETRYABLE and len(job.attempts) <= job.max_retries:
+        again = move(job, State.PENDING, **common, submitted=True)
+        text = f"Attempt {attempt.number} ended ({fault.message}) Attempt {job.next_attempt} follows."
+        return Change(again, (Happened(type="training.job.retried", message=text, effect=Submit()),))
+    failed = move(job, State.FAILED, **common, completed_at=now)
+    return Change(failed, (Happened(type="training.job.failed", message=fault.message),))
+
+
+def exported(job: Job, result: StepResult, fault: Fault | None, now: float) -> Change | None:
+    """The export step ended."""
+    if job.export is not ExportState.RUNNING:
+        return None
+    if result.success:
+        done = edit(
+            job, export=ExportState.DONE, export_path=result.result_path, export_time=now, export_error=""
+        )
+        return Change(
+            done, (Happened(type="training.job.exported", message=f"Exported to {result.result_path}."),)
+        )
+    message = _fault(result, fault).message
+    failed = edit(job, export=ExportState.FAILED, export_error=message)
+    return Change(failed, (Happened(type="training.job.export_failed", message=message),))
+
+
+def run_over(job: Job, entry: str, now: float) -> Change | None:
+    """The runner has ended and nothing of its processes lives.
+
+    What no step has told by now isn't going to be told: an attempt that still counts as running was lost.
+    """
+    attempt = attempt_of_entry(job, entry)
+    if attempt is None or attempt.run_over:
+        return None
+    change = Change(job)
+    if attempt.state is AttemptState.RUNNING and job.state is State.RUNNING:
+        fault = Fault(reason="LOST", message="The process and its runner ended without a word.")
+        change = _ended_badly(job, attempt, StepResult(step="train", success=False, exit_code=-1), fault, now)
+    over = attempt_of_entry(change.job, entry)
+    assert over
+    attempts = with_attempt(change.job, replace(over, run_over=True))
+    final = replace(change.job, version=job.version + 1, attempts=attempts)
+    if final.export is ExportState.RUNNING and final.exports == 1:
+        final = replace(
+            final,
+            export=ExportState.FAILED,
+            export_error="The export was cut off. Export again with /export.",
+        )
+    events = change.events or (
+        Happened(type="training.job.run_over", message="All its processes have ended."),
+    )
+    return Change(final, events)
+
+
+def not_started(job: Job, entry: str, fault: Fault, now: float) -> Change | None:
+    """The runner could not be started: the lease goes back, the job fails or tries again."""
+    attempt = attempt_of_entry(job, entry)
+    if attempt is None or attempt.run_over or job.state is not State.RUNNING:
+        return None
+    change = _ended_badly(job, attempt, StepResult(step="train", success=False, exit_code=-1), fault, now)
+    over = attempt_of_entry(change.job, entry)
+    assert over
+    final = replace(change.job, attempts=with_attempt(change.job, replace(over, run_over=True)))
+    back = Happened(type="training.job.withdrawn", message="Its GPUs go back.", effect=Withdraw(entry))
+    return Change(final, (*change.events, back))
+
+
+def cancel(job: Job, now: float) -> Change | None:
+    """A person stops it. What runs is ended after this, by its runner."""
+    if job.state in TERMINAL:
+        return None
+    ended = tuple(
+        replace(a, state=AttemptState.CANCELLED, ended_at=now, reason="Stopped by a person.")
+        if a.state is AttemptState.RUNNING
+        else a
+        for a in job.attempts
+    )
+    changes = {"attempts": ended, "completed_at": now, "queue_position": 0, "process_id": 0}
+    stopped = move(job, State.CANCELLED, **changes, submitted=False, wait_reason="", estimated_wait=-1.0)
+    effect = Withdraw(job.entry()) if job.submitted else None
+    return Change(
+        stopped, (Happened(type="training.job.cancelled", message="Stopped by a person.", effect=effect),)
+    )
+
+
+def taken_out(job: Job, entry: str) -> Change | None:
+    """An operator took it out of the queue: it waits for /start."""
+    if not job.submitted or entry != job.entry() or job.state not in (State.PENDING, State.QUEUED):
+        return None
+    details = {"submitted": False, "queue_position": 0, "wait_reason": "", "estimated_wait": -1.0}
+    event = Happened(type="training.job.unqueued", message="Taken out of the queue; /start puts it back.")
+    idle = edit(job, **details) if job.state is State.PENDING else move(job, State.PENDING, **details)
+    # The entry's name must not come again: a late copy of its submission would put it back.
+    return Change(replace(idle, next_attempt=job.next_attempt + 1), (event,))
+
+
+def lease_over(job: Job, entry: str, state: str, reason: str, now: float) -> Change | None:
+    """The lease ended though the job thinks that it runs: nothing kept it alive."""
+    attempt = attempt_of_entry(job, entry)
+    if attempt is None or attempt.run_over or state == "released":
+        return None
+    return run_over(job, entry, now)
+
+
+def export_again(job: Job) -> Change | None:
+    """A person wants the export once more."""
+    if job.state is not State.COMPLETED or job.export is ExportState.RUNNING:
+        return None
+    event = Happened(type="training.job.exporting", message="Exports again.")
+    return Change(edit(job, export=ExportState.RUNNING, exports=job.exports + 1, export_error=""), (event,))

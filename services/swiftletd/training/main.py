@@ -1,0 +1,106 @@
+"""The training service, from its settings to its end."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+
+import grpc.aio
+
+from swiftlet.training.v1 import training_service_pb2_grpc as rpc
+from swiftletd.kernel import lifecycle, logs
+from swiftletd.kernel.bus import envelope
+from swiftletd.kernel.bus.consumer import Consumer
+from swiftletd.kernel.bus.follower import Fields, Follower
+from swiftletd.kernel.clock import SystemClock
+from swiftletd.kernel.redis.client import connect, connect_blocking
+from swiftletd.kernel.rpc.server import Server, running
+from swiftletd.kernel.settings import load
+from swiftletd.training.adapters.answers import GPU_EVENTS, EventAnswers, by_entry
+from swiftletd.training.adapters.preflight import LocalPreflight
+from swiftletd.training.adapters.runs import Launching, LocalRuns
+from swiftletd.training.adapters.store import EVENTS, RedisJobStore
+from swiftletd.training.adapters.swift_schema import SwiftSchema
+from swiftletd.training.settings import TrainingSettings
+from swiftletd.training.usecases import Training
+from swiftletd.training.wire.consumer import Ears, owner
+from swiftletd.training.wire.health import HealthCheck
+from swiftletd.training.wire.servicer import TrainingServicer
+from swiftletd.training.wire.watch import TAIL, Watches
+
+RUN_EVENTS = "swiftlet:{runs}:events"
+SERVICE = "swiftlet.training.v1.TrainingService"
+GROUP = "training"
+
+
+def main() -> None:
+    """Entry point of `python -m swiftletd training`."""
+    settings = load(TrainingSettings)
+    logs.configure("training", settings.log_level)
+    lifecycle.run(serve(settings))
+
+
+async def serve(settings: TrainingSettings) -> None:
+    """Recover, then serve until told to stop."""
+    clock, url = SystemClock(), settings.redis()
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(connect(url))
+        readers = [await stack.enter_async_context(connect_blocking(url)) for _ in range(3)]
+        channels = {
+            name: await stack.enter_async_context(grpc.aio.insecure_channel(settings.address(service)))
+            for name, service in (("gpu_manager", "gpu"), ("deploy", "deploy"))
+        }
+        parse = {GPU_EVENTS: by_entry, EVENTS: _by_subject, TAIL: _by_owner}
+        follower = Follower(redis, readers[0], parse)
+        schema = SwiftSchema(settings.trainer_python, settings.swiftlet_home / "run" / "swift-schema")
+        launching = Launching(
+            runs=settings.runs(),
+            trainer_python=settings.trainer_python,
+            redis_url=url,
+            grace_seconds=settings.stop_grace_seconds,
+        )
+        store = RedisJobStore(redis, clock)
+        training = Training(
+            store,
+            LocalRuns(launching, schema),
+            EventAnswers(follower),
+            clock,
+            patience=settings.answer_seconds,
+        )
+        server = Server("training", settings)
+        servicer = TrainingServicer(
+            training,
+            LocalPreflight(settings, schema),
+            Watches(training, follower, server.gate.closing),
+            HealthCheck(redis, channels, channels["gpu_manager"], clock),
+            clock,
+            settings.default_training_timeout,
+        )
+        ears = Ears(training)
+        consumers = [
+            Consumer(redis, readers[1], stream=GPU_EVENTS, group=GROUP, name=_name(), handle=ears.from_gpu),
+            Consumer(redis, readers[2], stream=RUN_EVENTS, group=GROUP, name=_name(), handle=ears.from_runs),
+        ]
+        await stack.enter_async_context(
+            running(server, lambda s: rpc.add_TrainingServiceServicer_to_server(servicer, s), [SERVICE])
+        )
+        await stack.enter_async_context(lifecycle.background(follower.run()))
+        await lifecycle.persist(training.recover)
+        sweeps = lifecycle.every(settings.recover_seconds, training.recover)
+        await stack.enter_async_context(lifecycle.background(*(c.run() for c in consumers), sweeps))
+        await follower.ready()
+        await server.serve()
+        await lifecycle.until_told_to_stop()
+
+
+def _name() -> str:
+    """Stable over restarts of the same replica, so that it finds its own unacknowledged events."""
+    return os.environ.get("HOSTNAME", "local")
+
+
+def _by_subject(fields: Fields) -> tuple[str, None]:
+    return envelope.decode(fields).subject, None
+
+
+def _by_owner(fields: Fields) -> tuple[str, None]:
+    return owner(fields[b"run"].decode()), None

@@ -1,0 +1,213 @@
+"""What the use cases need from outside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from swiftletd.training.domain.decide import StepResult
+from swiftletd.training.domain.job import Change, Happened, Job, Lease, State
+
+
+class Stale(Exception):
+    """The job was changed by somebody else since it was read, or is there already, or is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which jobs a list is to have; empty or 0 for any. Times are unix seconds."""
+
+    state: str = ""
+    task_type: str = ""
+    trainer_type: str = ""
+    created_after: float = 0.0
+    created_before: float = 0.0
+    search: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list."""
+
+    jobs: tuple[Job, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryItem:
+    """A line of a job's history, with its id in the stream."""
+
+    id: str
+    time: float
+    happened: Happened
+    state: State
+
+
+class JobStore(Protocol):
+    """Where jobs are kept. Every write is one atomic step with its events."""
+
+    async def get(self, job_id: str) -> Job | None:
+        """The job, or None."""
+        ...
+
+    async def create(self, change: Change, request_id: str) -> Job:
+        """Keep a new job; with a known request id give that one's job. Raises Stale if the id is taken."""
+        ...
+
+    async def commit(self, before: Job, change: Change) -> None:
+        """Replace the version that was read. Raises Stale."""
+        ...
+
+    async def delete(self, job: Job, request_id: str, change: Change) -> None:
+        """Forget the version that was read. Raises Stale."""
+        ...
+
+    async def page(self, wanted: Filter, offset: int, size: int, *, before: int = 0) -> Page:
+        """Newest first; with `before`, those created before this microsecond. The cost doesn't grow
+        with the number of jobs, but for a text search."""
+        ...
+
+    async def answered(self, request_id: str) -> str:
+        """The job that a request with this id was about; "" if there was none."""
+        ...
+
+    async def remember(self, request_id: str, job_id: str) -> None:
+        """A request with this id was about this job."""
+        ...
+
+    async def history(self, job_id: str, limit: int) -> tuple[Sequence[HistoryItem], int]:
+        """The last so many lines, oldest first, and how many there are in all."""
+        ...
+
+    async def history_after(self, job_id: str, after: str, limit: int) -> Sequence[HistoryItem]:
+        """Lines after an id, oldest first."""
+        ...
+
+    async def unfinished(self) -> Sequence[Job]:
+        """Jobs with something left to happen to them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of a log. `offset` is the byte at which it begins."""
+
+    offset: int
+    time: str
+    stream: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines of a log, and the byte to read on from."""
+
+    lines: tuple[Line, ...]
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run directory tells after the runner is gone, or while it lives."""
+
+    alive: bool
+    launched: bool
+    steps: tuple[StepResult, ...]
+
+
+class Runs(Protocol):
+    """The runs of jobs' processes on this machine. A run is named as its queue entry."""
+
+    async def launch_training(self, job: Job, number: int, lease: Lease) -> None:
+        """Make the run directory and start the runner. Harmless if that was done. Raises LaunchFailed."""
+        ...
+
+    async def launch_export(self, job: Job, entry: str) -> None:
+        """Export once more, without GPUs. Raises LaunchFailed."""
+        ...
+
+    async def stop(self, job_id: str, entry: str, word: str) -> None:
+        """Ask the runner of an entry to end all its processes; says why in a word."""
+        ...
+
+    async def report(self, job_id: str, entry: str) -> RunReport:
+        """What is known of a run."""
+        ...
+
+    async def end_leftovers(self, entry: str) -> None:
+        """End every process that a dead runner left behind."""
+        ...
+
+    async def remove(self, job_id: str) -> bool:
+        """Delete all run directories of a job; False, and nothing, while a runner of it lives."""
+        ...
+
+    async def known(self) -> Sequence[str]:
+        """Ids of all jobs that have run directories here."""
+        ...
+
+    def exports(self, job_id: str, entry: str) -> bool:
+        """Whether an export step follows the training in this run."""
+        ...
+
+    async def log_tail(self, job_id: str, entry: str) -> str:
+        """The last part of the log, for the diagnosis."""
+        ...
+
+    async def read_log(
+        self, job_id: str, entry: str, offset: int, limit: int, *, search: str = "", level: str = ""
+    ) -> LogPage:
+        """Lines from a byte on, or those of them with a text or of a level."""
+        ...
+
+    async def last_lines(self, job_id: str, entry: str, limit: int) -> LogPage:
+        """The last lines."""
+        ...
+
+    async def count_lines(self, job_id: str, entry: str) -> int:
+        """How many lines the log has so far."""
+        ...
+
+    async def progress(self, job_id: str, entry: str) -> Mapping[str, Any]:
+        """The latest progress; empty before there is any."""
+        ...
+
+    def log_path(self, job_id: str, entry: str) -> str:
+        """Where the raw log is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The gpu service's first word on an entry: granted, or where it waits."""
+
+    granted: bool
+    position: int = 0
+    reason: str = ""
+    wait: float = -1.0
+
+
+class GpuAnswers(Protocol):
+    """Hears what the gpu service says."""
+
+    def listen(self, entry: str) -> AbstractAsyncContextManager[AsyncIterator[Answer]]:
+        """Begin to listen before the entry is submitted; the iterator gives at most one answer."""
+        ...
+
+
+class Preflight(Protocol):
+    """What can be checked before a job waits in a queue."""
+
+    async def check(self, job: Job) -> Job:
+        """The job with its paths made absolute. Raises InvalidArgument with each fault found."""
+        ...
+
+
+class LaunchFailed(Exception):
+    """The runner could not be started: a sentence, and a reason of the catalogue."""
+
+    def __init__(self, message: str, reason: str = "TRAINER_UNAVAILABLE") -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,175 @@
+"""From the messages of a create call to a job of the domain, with every fault of the request named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swiftlet.training.v1 import job_pb2
+from swiftlet.training.v1 import training_service_pb2 as pb
+from swiftletd.kernel.errors import InvalidArgument, Violation, invalid
+from swiftletd.kernel.ids import is_id, new_id, parse_rfc3339
+from swiftletd.training.domain.job import Job, Resources
+from swiftletd.training.domain.legacy import Blocks, chosen_block, trainer_type_of
+from swiftletd.training.domain.log_level import LEVELS
+from swiftletd.training.domain.param_fields import Method, TrainerType
+from swiftletd.training.domain.params import parse_params, to_dict
+from swiftletd.training.domain.violations import InvalidParams
+from swiftletd.training.ports import Filter
+from swiftletd.training.wire.convert import from_params, word
+
+MAX_PATH = 4096
+MAX_GPUS = 1024
+MAX_RETRIES = 10
+ID_RULE = (
+    "must begin and end with a letter or digit, with letters, digits, '-', '_' and '.' between, at most 63"
+)
+CreateRequest = pb.CreateTrainingJobRequest | pb.CreateTypedTrainingJobRequest
+
+
+@dataclass(slots=True)
+class _Faults:
+    """Collects what is wrong, so that a client hears of everything at once."""
+
+    found: list[Violation]
+
+    def check(self, ok: bool, field: str, message: str) -> None:
+        """Note a fault unless `ok`."""
+        if not ok:
+            self.found.append(Violation(field, message))
+
+    def between(self, value: float, least: float, most: float, field: str) -> None:
+        """Note a number that is out of its range, NaN included."""
+        self.check(least <= value <= most, field, f"must be from {least:g} to {most:g}, got {value:g}.")
+
+
+def to_new_job(request: CreateRequest, now: float, default_time_limit: float) -> Job:
+    """The job that a create request describes. Raises InvalidArgument with each fault found."""
+    faults = _Faults([])
+    _check_fields(request, faults)
+    task_type, trainer_type, block, raw = _typed(request)
+    method = Method(word(job_pb2.Method, request.method) or "sft")
+    gpus = request.resources.gpus or 1
+    params: Mapping[str, Any] = {}
+    try:
+        params = to_dict(parse_params(trainer_type, method, raw, at=block, devices=gpus))
+    except InvalidParams as error:
+        faults.found += [Violation(v.field, v.message) for v in error.violations]
+    start = _moment(request.earliest_start, "earliest_start", faults)
+    if faults.found:
+        raise InvalidArgument(faults.found)
+    return Job(
+        id=request.job_id or new_id("job"),
+        task_type=task_type,
+        trainer_type=trainer_type,
+        method=method,
+        data_path=request.data_path,
+        model_path=request.model_path,
+        output_dir=request.output_dir,
+        params=params,
+        created_at=now,
+        priority=request.priority,
+        resources=to_resources(request.resources),
+        project=request.project,
+        max_retries=request.max_retries,
+        time_limit=request.time_limit or default_time_limit,
+        earliest_start=start,
+    )
+
+
+def _typed(request: CreateRequest) -> tuple[str, TrainerType, str, dict[str, Any]]:
+    """Task type, trainer type, and the parameter block that counts with its name."""
+    if isinstance(request, pb.CreateTypedTrainingJobRequest):
+        name = word(job_pb2.TrainerType, request.trainer_type)
+        if not name:
+            raise invalid("trainer_type", "must be llm or mllm.")
+        return name, TrainerType(name), "params", from_params(request.params)
+    task_type = word(job_pb2.TaskType, request.task_type)
+    if request.task_type and not task_type:
+        raise invalid("task_type", "must be llm, mllm, language_model or multimodal.")
+    trainer_type = trainer_type_of(task_type)
+    names = ("llm_params", "mllm_params", "train_params")
+    sent = {name: from_params(getattr(request, name)) for name in names if request.HasField(name)}  # type: ignore[arg-type]
+    block, raw = chosen_block(trainer_type, Blocks(**sent))
+    return task_type or "multimodal", trainer_type, block, dict(raw)
+
+
+def _check_fields(request: CreateRequest, faults: _Faults) -> None:
+    for name in ("data_path", "model_path", "output_dir"):
+        value = getattr(request, name)
+        faults.check(bool(value.strip()), name, "is required: a path" + _or_hub(name))
+        faults.check(len(value) <= MAX_PATH, name, f"is longer than {MAX_PATH} characters.")
+        faults.check("\0" not in value, name, "must not contain a zero byte.")
+    faults.between(request.priority, 0, 10, "priority")
+    faults.check(not request.job_id or is_id(request.job_id), "job_id", f"{ID_RULE}.")
+    faults.check(not request.project or is_id(request.project), "project", f"{ID_RULE}.")
+    faults.check(len(request.request_id) <= 128, "request_id", "is longer than 128 characters.")
+    faults.between(request.max_retries, 0, MAX_RETRIES, "max_retries")
+    faults.between(request.time_limit, 0, 365 * 86400, "time_limit")
+    if word(job_pb2.Method, request.method) == "" and request.method:
+        faults.check(False, "method", "must be sft, pt or rlhf.")
+    _check_resources(request.resources, faults)
+
+
+def _or_hub(name: str) -> str:
+    return " of a directory." if name == "output_dir" else " or a hub id."
+
+
+def _check_resources(need: job_pb2.Resources, faults: _Faults) -> None:
+    faults.between(need.gpus, 0, MAX_GPUS, "resources.gpus")
+    faults.between(need.gpu_memory_gib, 0, 100_000, "resources.gpu_memory_gib")
+    faults.between(need.min_gpu_memory_gib, 0, 100_000, "resources.min_gpu_memory_gib")
+    faults.check(len(need.gpu_name) <= 128, "resources.gpu_name", "is longer than 128 characters.")
+
+
+def _moment(text: str, field: str, faults: _Faults) -> float:
+    try:
+        return parse_rfc3339(text) if text else 0.0
+    except (ValueError, OverflowError):
+        faults.check(False, field, f"must be an RFC 3339 time like 2026-01-31T12:00:00Z, got {text[:40]!r}.")
+        return 0.0
+
+
+def to_resources(need: job_pb2.Resources) -> Resources:
+    """The domain's words for what a job needs."""
+    return Resources(
+        gpus=need.gpus or 1,
+        memory_mib=round(need.gpu_memory_gib * 1024),
+        gpu_name=need.gpu_name,
+        min_memory_mib=round(need.min_gpu_memory_gib * 1024),
+        same_machine=not need.allow_many_machines,
+    )
+
+
+def to_filter(request: pb.ListTrainingJobsRequest) -> Filter:
+    """Which jobs a list is to have."""
+    faults = _Faults([])
+    wanted = Filter(
+        state=word(job_pb2.JobStatus, request.status),
+        task_type=word(job_pb2.TaskType, request.task_type),
+        trainer_type=word(job_pb2.TrainerType, request.trainer_type),
+        created_after=_moment(request.created_after, "created_after", faults),
+        created_before=_moment(request.created_before, "created_before", faults),
+        search=request.search,
+    )
+    faults.check(len(request.search) <= 256, "search", "is longer than 256 characters.")
+    faults.check(request.page >= 0, "page", f"must be 1 or more, got {request.page}.")
+    faults.check(0 <= request.size <= 100, "size", f"must be from 1 to 100, got {request.size}.")
+    if faults.found:
+        raise InvalidArgument(faults.found)
+    return wanted
+
+
+def limit_of(limit: int, default: int, most: int) -> int:
+    """A checked `limit` field."""
+    if not 0 <= limit <= most:
+        raise invalid("limit", f"must be from 1 to {most}, got {limit}.")
+    return limit or default
+
+
+def level_of(text: str) -> str:
+    """A checked `level` field, in upper case."""
+    if text and text.upper() not in LEVELS:
+        raise invalid("level", f"must be INFO, WARNING or ERROR, got {text[:20]!r}.")
+    return text.upper()
