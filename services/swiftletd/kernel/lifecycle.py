@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 import uvloop
+
+from swiftletd.kernel.bus.backoff import Backoff
+from swiftletd.kernel.redis.client import UNREACHABLE
 
 log = structlog.get_logger()
 
@@ -39,3 +42,24 @@ async def background(*tasks: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         finally:
             for task in started:
                 task.cancel()
+
+
+async def persist(act: Callable[[], Awaitable[None]]) -> None:
+    """Do it until it works: recovery has to wait for a Redis that isn't there yet."""
+    backoff = Backoff()
+    while True:
+        try:
+            return await act()
+        except UNREACHABLE as error:
+            log.warning("redis_away", during="recovery", error=str(error))
+            await asyncio.sleep(backoff.delay())
+
+
+async def every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    """Do it again and again, for ever; one failure doesn't end it."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await act()
+        except Exception:
+            log.exception("sweep_failed")

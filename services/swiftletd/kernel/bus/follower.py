@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -70,13 +70,38 @@ class Subscription:
             yield item
 
 
+class Wake:
+    """Tells that something came, not what: for those who read it from where it is kept."""
+
+    def __init__(self) -> None:
+        self._came = asyncio.Event()
+
+    def put(self, item: Item) -> None:
+        """Something came."""
+        self._came.set()
+
+    async def wait(self, timeout: float, ending: asyncio.Event) -> bool:
+        """Wait until something came; False after `timeout` seconds, or when `ending` is set."""
+        tasks = [asyncio.ensure_future(self._came.wait()), asyncio.ensure_future(ending.wait())]
+        try:
+            await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            return self._came.is_set()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def clear(self) -> None:
+        """Call this before reading, so that what comes while reading wakes again."""
+        self._came.clear()
+
+
 class Follower:
     """Reads streams from now on. `parse` gives the key that subscribers choose by, and the value."""
 
     def __init__(self, redis: Redis, reader: Redis, parse: Mapping[str, Parse]) -> None:
         self._redis, self._reader, self._parse = redis, reader, dict(parse)
         self._position: dict[str, str] = {}
-        self._subscribers: dict[tuple[str, str], set[Subscription]] = defaultdict(set)
+        self._subscribers: dict[tuple[str, str], set[Subscription | Wake]] = defaultdict(set)
         self._ready = asyncio.Event()
 
     async def ready(self) -> None:
@@ -84,19 +109,28 @@ class Follower:
         await self._ready.wait()
 
     @contextmanager
-    def subscribe(
-        self, stream: str, key: str = "", *more: tuple[str, str], limit: int = 1024
-    ) -> Iterator[Subscription]:
-        """Items of a stream with this key (all for ""), and of further (stream, key) pairs."""
+    def subscribe(self, stream: str, key: str = "", *, limit: int = 1024) -> Iterator[Subscription]:
+        """Items of a stream with this key; all for the empty one."""
         subscription = Subscription(limit)
-        places = [(stream, key), *more]
-        for place in places:
-            self._subscribers[place].add(subscription)
-        try:
+        with self._registered(subscription, [(stream, key)]):
             yield subscription
+
+    @contextmanager
+    def wake(self, *places: tuple[str, str]) -> Iterator[Wake]:
+        """Be woken by items at any of these (stream, key) places."""
+        wake = Wake()
+        with self._registered(wake, places):
+            yield wake
+
+    @contextmanager
+    def _registered(self, listener: Subscription | Wake, places: Iterable[tuple[str, str]]) -> Iterator[None]:
+        for place in places:
+            self._subscribers[place].add(listener)
+        try:
+            yield
         finally:
             for place in places:
-                self._subscribers[place].discard(subscription)
+                self._subscribers[place].discard(listener)
                 if not self._subscribers[place]:
                     del self._subscribers[place]
 

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from swiftletd.kernel.rpc.call import Chain
 from swiftletd.kernel.rpc.interceptors import Gate, standard
+from swiftletd.kernel.rpc.json_body import JsonBody
 from swiftletd.kernel.settings import SuiteSettings
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ class Server:
         self.gate = Gate(name)
         self._name, self._settings = name, settings
         self._health = HealthServicer()
-        interceptors = [Chain(standard(self.gate, settings.request_timeout))]
+        interceptors = [Chain(standard(self.gate, settings.request_timeout)), JsonBody()]
         self.grpc = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
         self._services: list[str] = []
 

@@ -94,7 +94,14 @@ class TrainingParams(_message.Message):
     NUM_GENERATIONS_FIELD_NUMBER: _builtins.int
     MAX_COMPLETION_LENGTH_FIELD_NUMBER: _builtins.int
     REF_MODEL_FIELD_NUMBER: _builtins.int
-    LORA_DROPOUT_FIELD_NUMBER: _builtins.int
+    QUANT_METHOD_FIELD_NUMBER: _builtins.int
+    LOSS_TYPE_FIELD_NUMBER: _builtins.int
+    LABEL_SMOOTHING_FIELD_NUMBER: _builtins.int
+    RPO_ALPHA_FIELD_NUMBER: _builtins.int
+    REWARD_WEIGHTS_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    EPSILON_FIELD_NUMBER: _builtins.int
+    NUM_ITERATIONS_FIELD_NUMBER: _builtins.int
     num_epochs: _builtins.float
     """Passes over the data set."""
     batch_size: _builtins.int
@@ -137,8 +144,6 @@ class TrainingParams(_message.Message):
     """lora, full and what else the installed ms-swift has."""
     max_steps: _builtins.int
     """Steps after which the training ends, whatever the epochs."""
-    val_dataset: _builtins.str
-    """Data set for evaluation: a path or a hub id."""
     split_dataset_ratio: _builtins.float
     """Share of the data set that is kept for evaluation."""
     model_type: _builtins.str
@@ -179,8 +184,24 @@ class TrainingParams(_message.Message):
     """Tokens of a sampled answer (grpo)."""
     ref_model: _builtins.str
     """Reference model: a path or a hub id; the model itself if not given (rlhf)."""
-    lora_dropout: _builtins.float
-    """Dropout of the LoRA matrices."""
+    quant_method: _builtins.str
+    """How the base model is quantised: bnb, hqq or eetq."""
+    loss_type: _builtins.str
+    """Shape of the loss (rlhf)."""
+    label_smoothing: _builtins.float
+    """Share of pairs that are taken to be labelled the wrong way round (dpo)."""
+    rpo_alpha: _builtins.float
+    """Weight of the supervised loss on the chosen answer (dpo)."""
+    temperature: _builtins.float
+    """Temperature at which answers are sampled (grpo)."""
+    epsilon: _builtins.float
+    """How far the policy may move in one step (grpo)."""
+    num_iterations: _builtins.int
+    """Optimizer passes over each batch of answers (grpo)."""
+    @_builtins.property
+    def val_dataset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Data sets for evaluation: paths or hub ids."""
+
     @_builtins.property
     def target_modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Modules that get LoRA matrices; all-linear if not given."""
@@ -196,6 +217,10 @@ class TrainingParams(_message.Message):
     @_builtins.property
     def reward_funcs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Reward functions (grpo)."""
+
+    @_builtins.property
+    def reward_weights(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Weights of the reward functions (grpo)."""
 
     def __init__(
         self,
@@ -221,7 +246,7 @@ class TrainingParams(_message.Message):
         aligner_lr: _builtins.float | None = ...,
         tuner_type: _builtins.str | None = ...,
         max_steps: _builtins.int | None = ...,
-        val_dataset: _builtins.str | None = ...,
+        val_dataset: _abc.Iterable[_builtins.str] | None = ...,
         split_dataset_ratio: _builtins.float | None = ...,
         model_type: _builtins.str | None = ...,
         template: _builtins.str | None = ...,
@@ -246,11 +271,18 @@ class TrainingParams(_message.Message):
         num_generations: _builtins.int | None = ...,
         max_completion_length: _builtins.int | None = ...,
         ref_model: _builtins.str | None = ...,
-        lora_dropout: _builtins.float | None = ...,
+        quant_method: _builtins.str | None = ...,
+        loss_type: _builtins.str | None = ...,
+        label_smoothing: _builtins.float | None = ...,
+        rpo_alpha: _builtins.float | None = ...,
+        reward_weights: _abc.Iterable[_builtins.float] | None = ...,
+        temperature: _builtins.float | None = ...,
+        epsilon: _builtins.float | None = ...,
+        num_iterations: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_aligner_lr", b"_aligner_lr", "_attn_impl", b"_attn_impl", "_batch_size", b"_batch_size", "_beta", b"_beta", "_dataloader_num_workers", b"_dataloader_num_workers", "_dataset_num_proc", b"_dataset_num_proc", "_deepspeed", b"_deepspeed", "_eval_steps", b"_eval_steps", "_freeze_aligner", b"_freeze_aligner", "_freeze_vit", b"_freeze_vit", "_gradient_accumulation_steps", b"_gradient_accumulation_steps", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_logging_steps", b"_logging_steps", "_lora_alpha", b"_lora_alpha", "_lora_dropout", b"_lora_dropout", "_lora_rank", b"_lora_rank", "_lr_scheduler_type", b"_lr_scheduler_type", "_max_completion_length", b"_max_completion_length", "_max_length", b"_max_length", "_max_steps", b"_max_steps", "_model_type", b"_model_type", "_num_epochs", b"_num_epochs", "_num_generations", b"_num_generations", "_packing", b"_packing", "_quant_bits", b"_quant_bits", "_ref_model", b"_ref_model", "_resume_from_checkpoint", b"_resume_from_checkpoint", "_rlhf_type", b"_rlhf_type", "_save_only_model", b"_save_only_model", "_save_steps", b"_save_steps", "_save_total_limit", b"_save_total_limit", "_seed", b"_seed", "_split_dataset_ratio", b"_split_dataset_ratio", "_system", b"_system", "_template", b"_template", "_torch_dtype", b"_torch_dtype", "_train_type", b"_train_type", "_tuner_type", b"_tuner_type", "_val_dataset", b"_val_dataset", "_vit_lr", b"_vit_lr", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "aligner_lr", b"aligner_lr", "attn_impl", b"attn_impl", "batch_size", b"batch_size", "beta", b"beta", "dataloader_num_workers", b"dataloader_num_workers", "dataset_num_proc", b"dataset_num_proc", "deepspeed", b"deepspeed", "eval_steps", b"eval_steps", "freeze_aligner", b"freeze_aligner", "freeze_vit", b"freeze_vit", "gradient_accumulation_steps", b"gradient_accumulation_steps", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "logging_steps", b"logging_steps", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_rank", b"lora_rank", "lr_scheduler_type", b"lr_scheduler_type", "max_completion_length", b"max_completion_length", "max_length", b"max_length", "max_steps", b"max_steps", "model_type", b"model_type", "num_epochs", b"num_epochs", "num_generations", b"num_generations", "packing", b"packing", "quant_bits", b"quant_bits", "ref_model", b"ref_model", "resume_from_checkpoint", b"resume_from_checkpoint", "rlhf_type", b"rlhf_type", "save_only_model", b"save_only_model", "save_steps", b"save_steps", "save_total_limit", b"save_total_limit", "seed", b"seed", "split_dataset_ratio", b"split_dataset_ratio", "system", b"system", "template", b"template", "torch_dtype", b"torch_dtype", "train_type", b"train_type", "tuner_type", b"tuner_type", "val_dataset", b"val_dataset", "vit_lr", b"vit_lr", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_aligner_lr", b"_aligner_lr", "_attn_impl", b"_attn_impl", "_batch_size", b"_batch_size", "_beta", b"_beta", "_dataloader_num_workers", b"_dataloader_num_workers", "_dataset_num_proc", b"_dataset_num_proc", "_deepspeed", b"_deepspeed", "_epsilon", b"_epsilon", "_eval_steps", b"_eval_steps", "_freeze_aligner", b"_freeze_aligner", "_freeze_vit", b"_freeze_vit", "_gradient_accumulation_steps", b"_gradient_accumulation_steps", "_gradient_checkpointing", b"_gradient_checkpointing", "_label_smoothing", b"_label_smoothing", "_learning_rate", b"_learning_rate", "_logging_steps", b"_logging_steps", "_lora_alpha", b"_lora_alpha", "_lora_rank", b"_lora_rank", "_loss_type", b"_loss_type", "_lr_scheduler_type", b"_lr_scheduler_type", "_max_completion_length", b"_max_completion_length", "_max_length", b"_max_length", "_max_steps", b"_max_steps", "_model_type", b"_model_type", "_num_epochs", b"_num_epochs", "_num_generations", b"_num_generations", "_num_iterations", b"_num_iterations", "_packing", b"_packing", "_quant_bits", b"_quant_bits", "_quant_method", b"_quant_method", "_ref_model", b"_ref_model", "_resume_from_checkpoint", b"_resume_from_checkpoint", "_rlhf_type", b"_rlhf_type", "_rpo_alpha", b"_rpo_alpha", "_save_only_model", b"_save_only_model", "_save_steps", b"_save_steps", "_save_total_limit", b"_save_total_limit", "_seed", b"_seed", "_split_dataset_ratio", b"_split_dataset_ratio", "_system", b"_system", "_temperature", b"_temperature", "_template", b"_template", "_torch_dtype", b"_torch_dtype", "_train_type", b"_train_type", "_tuner_type", b"_tuner_type", "_vit_lr", b"_vit_lr", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "aligner_lr", b"aligner_lr", "attn_impl", b"attn_impl", "batch_size", b"batch_size", "beta", b"beta", "dataloader_num_workers", b"dataloader_num_workers", "dataset_num_proc", b"dataset_num_proc", "deepspeed", b"deepspeed", "epsilon", b"epsilon", "eval_steps", b"eval_steps", "freeze_aligner", b"freeze_aligner", "freeze_vit", b"freeze_vit", "gradient_accumulation_steps", b"gradient_accumulation_steps", "gradient_checkpointing", b"gradient_checkpointing", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "logging_steps", b"logging_steps", "lora_alpha", b"lora_alpha", "lora_rank", b"lora_rank", "loss_type", b"loss_type", "lr_scheduler_type", b"lr_scheduler_type", "max_completion_length", b"max_completion_length", "max_length", b"max_length", "max_steps", b"max_steps", "model_type", b"model_type", "num_epochs", b"num_epochs", "num_generations", b"num_generations", "num_iterations", b"num_iterations", "packing", b"packing", "quant_bits", b"quant_bits", "quant_method", b"quant_method", "ref_model", b"ref_model", "resume_from_checkpoint", b"resume_from_checkpoint", "rlhf_type", b"rlhf_type", "rpo_alpha", b"rpo_alpha", "save_only_model", b"save_only_model", "save_steps", b"save_steps", "save_total_limit", b"save_total_limit", "seed", b"seed", "split_dataset_ratio", b"split_dataset_ratio", "system", b"system", "temperature", b"temperature", "template", b"template", "torch_dtype", b"torch_dtype", "train_type", b"train_type", "tuner_type", b"tuner_type", "vit_lr", b"vit_lr", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_aligner_lr", b"_aligner_lr", "_attn_impl", b"_attn_impl", "_batch_size", b"_batch_size", "_beta", b"_beta", "_dataloader_num_workers", b"_dataloader_num_workers", "_dataset_num_proc", b"_dataset_num_proc", "_deepspeed", b"_deepspeed", "_eval_steps", b"_eval_steps", "_freeze_aligner", b"_freeze_aligner", "_freeze_vit", b"_freeze_vit", "_gradient_accumulation_steps", b"_gradient_accumulation_steps", "_gradient_checkpointing", b"_gradient_checkpointing", "_learning_rate", b"_learning_rate", "_logging_steps", b"_logging_steps", "_lora_alpha", b"_lora_alpha", "_lora_dropout", b"_lora_dropout", "_lora_rank", b"_lora_rank", "_lr_scheduler_type", b"_lr_scheduler_type", "_max_completion_length", b"_max_completion_length", "_max_length", b"_max_length", "_max_steps", b"_max_steps", "_model_type", b"_model_type", "_num_epochs", b"_num_epochs", "_num_generations", b"_num_generations", "_packing", b"_packing", "_quant_bits", b"_quant_bits", "_ref_model", b"_ref_model", "_resume_from_checkpoint", b"_resume_from_checkpoint", "_rlhf_type", b"_rlhf_type", "_save_only_model", b"_save_only_model", "_save_steps", b"_save_steps", "_save_total_limit", b"_save_total_limit", "_seed", b"_seed", "_split_dataset_ratio", b"_split_dataset_ratio", "_system", b"_system", "_template", b"_template", "_torch_dtype", b"_torch_dtype", "_train_type", b"_train_type", "_tuner_type", b"_tuner_type", "_val_dataset", b"_val_dataset", "_vit_lr", b"_vit_lr", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "aligner_lr", b"aligner_lr", "attn_impl", b"attn_impl", "batch_size", b"batch_size", "beta", b"beta", "dataloader_num_workers", b"dataloader_num_workers", "dataset_num_proc", b"dataset_num_proc", "deepspeed", b"deepspeed", "eval_steps", b"eval_steps", "extra_args", b"extra_args", "freeze_aligner", b"freeze_aligner", "freeze_vit", b"freeze_vit", "gradient_accumulation_steps", b"gradient_accumulation_steps", "gradient_checkpointing", b"gradient_checkpointing", "learning_rate", b"learning_rate", "logging_steps", b"logging_steps", "lora_alpha", b"lora_alpha", "lora_dropout", b"lora_dropout", "lora_rank", b"lora_rank", "lr_scheduler_type", b"lr_scheduler_type", "max_completion_length", b"max_completion_length", "max_length", b"max_length", "max_steps", b"max_steps", "model_type", b"model_type", "num_epochs", b"num_epochs", "num_generations", b"num_generations", "packing", b"packing", "quant_bits", b"quant_bits", "ref_model", b"ref_model", "report_to", b"report_to", "resume_from_checkpoint", b"resume_from_checkpoint", "reward_funcs", b"reward_funcs", "rlhf_type", b"rlhf_type", "save_only_model", b"save_only_model", "save_steps", b"save_steps", "save_total_limit", b"save_total_limit", "seed", b"seed", "split_dataset_ratio", b"split_dataset_ratio", "system", b"system", "target_modules", b"target_modules", "template", b"template", "torch_dtype", b"torch_dtype", "train_type", b"train_type", "tuner_type", b"tuner_type", "val_dataset", b"val_dataset", "vit_lr", b"vit_lr", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_aligner_lr", b"_aligner_lr", "_attn_impl", b"_attn_impl", "_batch_size", b"_batch_size", "_beta", b"_beta", "_dataloader_num_workers", b"_dataloader_num_workers", "_dataset_num_proc", b"_dataset_num_proc", "_deepspeed", b"_deepspeed", "_epsilon", b"_epsilon", "_eval_steps", b"_eval_steps", "_freeze_aligner", b"_freeze_aligner", "_freeze_vit", b"_freeze_vit", "_gradient_accumulation_steps", b"_gradient_accumulation_steps", "_gradient_checkpointing", b"_gradient_checkpointing", "_label_smoothing", b"_label_smoothing", "_learning_rate", b"_learning_rate", "_logging_steps", b"_logging_steps", "_lora_alpha", b"_lora_alpha", "_lora_rank", b"_lora_rank", "_loss_type", b"_loss_type", "_lr_scheduler_type", b"_lr_scheduler_type", "_max_completion_length", b"_max_completion_length", "_max_length", b"_max_length", "_max_steps", b"_max_steps", "_model_type", b"_model_type", "_num_epochs", b"_num_epochs", "_num_generations", b"_num_generations", "_num_iterations", b"_num_iterations", "_packing", b"_packing", "_quant_bits", b"_quant_bits", "_quant_method", b"_quant_method", "_ref_model", b"_ref_model", "_resume_from_checkpoint", b"_resume_from_checkpoint", "_rlhf_type", b"_rlhf_type", "_rpo_alpha", b"_rpo_alpha", "_save_only_model", b"_save_only_model", "_save_steps", b"_save_steps", "_save_total_limit", b"_save_total_limit", "_seed", b"_seed", "_split_dataset_ratio", b"_split_dataset_ratio", "_system", b"_system", "_temperature", b"_temperature", "_template", b"_template", "_torch_dtype", b"_torch_dtype", "_train_type", b"_train_type", "_tuner_type", b"_tuner_type", "_vit_lr", b"_vit_lr", "_warmup_ratio", b"_warmup_ratio", "_weight_decay", b"_weight_decay", "aligner_lr", b"aligner_lr", "attn_impl", b"attn_impl", "batch_size", b"batch_size", "beta", b"beta", "dataloader_num_workers", b"dataloader_num_workers", "dataset_num_proc", b"dataset_num_proc", "deepspeed", b"deepspeed", "epsilon", b"epsilon", "eval_steps", b"eval_steps", "extra_args", b"extra_args", "freeze_aligner", b"freeze_aligner", "freeze_vit", b"freeze_vit", "gradient_accumulation_steps", b"gradient_accumulation_steps", "gradient_checkpointing", b"gradient_checkpointing", "label_smoothing", b"label_smoothing", "learning_rate", b"learning_rate", "logging_steps", b"logging_steps", "lora_alpha", b"lora_alpha", "lora_rank", b"lora_rank", "loss_type", b"loss_type", "lr_scheduler_type", b"lr_scheduler_type", "max_completion_length", b"max_completion_length", "max_length", b"max_length", "max_steps", b"max_steps", "model_type", b"model_type", "num_epochs", b"num_epochs", "num_generations", b"num_generations", "num_iterations", b"num_iterations", "packing", b"packing", "quant_bits", b"quant_bits", "quant_method", b"quant_method", "ref_model", b"ref_model", "report_to", b"report_to", "resume_from_checkpoint", b"resume_from_checkpoint", "reward_funcs", b"reward_funcs", "reward_weights", b"reward_weights", "rlhf_type", b"rlhf_type", "rpo_alpha", b"rpo_alpha", "save_only_model", b"save_only_model", "save_steps", b"save_steps", "save_total_limit", b"save_total_limit", "seed", b"seed", "split_dataset_ratio", b"split_dataset_ratio", "system", b"system", "target_modules", b"target_modules", "temperature", b"temperature", "template", b"template", "torch_dtype", b"torch_dtype", "train_type", b"train_type", "tuner_type", b"tuner_type", "val_dataset", b"val_dataset", "vit_lr", b"vit_lr", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__aligner_lr: _TypeAlias = _typing.Literal["aligner_lr"]  # noqa: Y015
     _WhichOneofArgType__aligner_lr: _TypeAlias = _typing.Literal["_aligner_lr", b"_aligner_lr"]  # noqa: Y015
@@ -266,6 +298,8 @@ class TrainingParams(_message.Message):
     _WhichOneofArgType__dataset_num_proc: _TypeAlias = _typing.Literal["_dataset_num_proc", b"_dataset_num_proc"]  # noqa: Y015
     _WhichOneofReturnType__deepspeed: _TypeAlias = _typing.Literal["deepspeed"]  # noqa: Y015
     _WhichOneofArgType__deepspeed: _TypeAlias = _typing.Literal["_deepspeed", b"_deepspeed"]  # noqa: Y015
+    _WhichOneofReturnType__epsilon: _TypeAlias = _typing.Literal["epsilon"]  # noqa: Y015
+    _WhichOneofArgType__epsilon: _TypeAlias = _typing.Literal["_epsilon", b"_epsilon"]  # noqa: Y015
     _WhichOneofReturnType__eval_steps: _TypeAlias = _typing.Literal["eval_steps"]  # noqa: Y015
     _WhichOneofArgType__eval_steps: _TypeAlias = _typing.Literal["_eval_steps", b"_eval_steps"]  # noqa: Y015
     _WhichOneofReturnType__freeze_aligner: _TypeAlias = _typing.Literal["freeze_aligner"]  # noqa: Y015
@@ -276,16 +310,18 @@ class TrainingParams(_message.Message):
     _WhichOneofArgType__gradient_accumulation_steps: _TypeAlias = _typing.Literal["_gradient_accumulation_steps", b"_gradient_accumulation_steps"]  # noqa: Y015
     _WhichOneofReturnType__gradient_checkpointing: _TypeAlias = _typing.Literal["gradient_checkpointing"]  # noqa: Y015
     _WhichOneofArgType__gradient_checkpointing: _TypeAlias = _typing.Literal["_gradient_checkpointing", b"_gradient_checkpointing"]  # noqa: Y015
+    _WhichOneofReturnType__label_smoothing: _TypeAlias = _typing.Literal["label_smoothing"]  # noqa: Y015
+    _WhichOneofArgType__label_smoothing: _TypeAlias = _typing.Literal["_label_smoothing", b"_label_smoothing"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
     _WhichOneofReturnType__logging_steps: _TypeAlias = _typing.Literal["logging_steps"]  # noqa: Y015
     _WhichOneofArgType__logging_steps: _TypeAlias = _typing.Literal["_logging_steps", b"_logging_steps"]  # noqa: Y015
     _WhichOneofReturnType__lora_alpha: _TypeAlias = _typing.Literal["lora_alpha"]  # noqa: Y015
     _WhichOneofArgType__lora_alpha: _TypeAlias = _typing.Literal["_lora_alpha", b"_lora_alpha"]  # noqa: Y015
-    _WhichOneofReturnType__lora_dropout: _TypeAlias = _typing.Literal["lora_dropout"]  # noqa: Y015
-    _WhichOneofArgType__lora_dropout: _TypeAlias = _typing.Literal["_lora_dropout", b"_lora_dropout"]  # noqa: Y015
     _WhichOneofReturnType__lora_rank: _TypeAlias = _typing.Literal["lora_rank"]  # noqa: Y015
     _WhichOneofArgType__lora_rank: _TypeAlias = _typing.Literal["_lora_rank", b"_lora_rank"]  # noqa: Y015
+    _WhichOneofReturnType__loss_type: _TypeAlias = _typing.Literal["loss_type"]  # noqa: Y015
+    _WhichOneofArgType__loss_type: _TypeAlias = _typing.Literal["_loss_type", b"_loss_type"]  # noqa: Y015
     _WhichOneofReturnType__lr_scheduler_type: _TypeAlias = _typing.Literal["lr_scheduler_type"]  # noqa: Y015
     _WhichOneofArgType__lr_scheduler_type: _TypeAlias = _typing.Literal["_lr_scheduler_type", b"_lr_scheduler_type"]  # noqa: Y015
     _WhichOneofReturnType__max_completion_length: _TypeAlias = _typing.Literal["max_completion_length"]  # noqa: Y015
@@ -300,16 +336,22 @@ class TrainingParams(_message.Message):
     _WhichOneofArgType__num_epochs: _TypeAlias = _typing.Literal["_num_epochs", b"_num_epochs"]  # noqa: Y015
     _WhichOneofReturnType__num_generations: _TypeAlias = _typing.Literal["num_generations"]  # noqa: Y015
     _WhichOneofArgType__num_generations: _TypeAlias = _typing.Literal["_num_generations", b"_num_generations"]  # noqa: Y015
+    _WhichOneofReturnType__num_iterations: _TypeAlias = _typing.Literal["num_iterations"]  # noqa: Y015
+    _WhichOneofArgType__num_iterations: _TypeAlias = _typing.Literal["_num_iterations", b"_num_iterations"]  # noqa: Y015
     _WhichOneofReturnType__packing: _TypeAlias = _typing.Literal["packing"]  # noqa: Y015
     _WhichOneofArgType__packing: _TypeAlias = _typing.Literal["_packing", b"_packing"]  # noqa: Y015
     _WhichOneofReturnType__quant_bits: _TypeAlias = _typing.Literal["quant_bits"]  # noqa: Y015
     _WhichOneofArgType__quant_bits: _TypeAlias = _typing.Literal["_quant_bits", b"_quant_bits"]  # noqa: Y015
+    _WhichOneofReturnType__quant_method: _TypeAlias = _typing.Literal["quant_method"]  # noqa: Y015
+    _WhichOneofArgType__quant_method: _TypeAlias = _typing.Literal["_quant_method", b"_quant_method"]  # noqa: Y015
     _WhichOneofReturnType__ref_model: _TypeAlias = _typing.Literal["ref_model"]  # noqa: Y015
     _WhichOneofArgType__ref_model: _TypeAlias = _typing.Literal["_ref_model", b"_ref_model"]  # noqa: Y015
     _WhichOneofReturnType__resume_from_checkpoint: _TypeAlias = _typing.Literal["resume_from_checkpoint"]  # noqa: Y015
     _WhichOneofArgType__resume_from_checkpoint: _TypeAlias = _typing.Literal["_resume_from_checkpoint", b"_resume_from_checkpoint"]  # noqa: Y015
     _WhichOneofReturnType__rlhf_type: _TypeAlias = _typing.Literal["rlhf_type"]  # noqa: Y015
     _WhichOneofArgType__rlhf_type: _TypeAlias = _typing.Literal["_rlhf_type", b"_rlhf_type"]  # noqa: Y015
+    _WhichOneofReturnType__rpo_alpha: _TypeAlias = _typing.Literal["rpo_alpha"]  # noqa: Y015
+    _WhichOneofArgType__rpo_alpha: _TypeAlias = _typing.Literal["_rpo_alpha", b"_rpo_alpha"]  # noqa: Y015
     _WhichOneofReturnType__save_only_model: _TypeAlias = _typing.Literal["save_only_model"]  # noqa: Y015
     _WhichOneofArgType__save_only_model: _TypeAlias = _typing.Literal["_save_only_model", b"_save_only_model"]  # noqa: Y015
     _WhichOneofReturnType__save_steps: _TypeAlias = _typing.Literal["save_steps"]  # noqa: Y015
@@ -322,6 +364,8 @@ class TrainingParams(_message.Message):
     _WhichOneofArgType__split_dataset_ratio: _TypeAlias = _typing.Literal["_split_dataset_ratio", b"_split_dataset_ratio"]  # noqa: Y015
     _WhichOneofReturnType__system: _TypeAlias = _typing.Literal["system"]  # noqa: Y015
     _WhichOneofArgType__system: _TypeAlias = _typing.Literal["_system", b"_system"]  # noqa: Y015
+    _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
+    _WhichOneofArgType__temperature: _TypeAlias = _typing.Literal["_temperature", b"_temperature"]  # noqa: Y015
     _WhichOneofReturnType__template: _TypeAlias = _typing.Literal["template"]  # noqa: Y015
     _WhichOneofArgType__template: _TypeAlias = _typing.Literal["_template", b"_template"]  # noqa: Y015
     _WhichOneofReturnType__torch_dtype: _TypeAlias = _typing.Literal["torch_dtype"]  # noqa: Y015
@@ -330,8 +374,6 @@ class TrainingParams(_message.Message):
     _WhichOneofArgType__train_type: _TypeAlias = _typing.Literal["_train_type", b"_train_type"]  # noqa: Y015
     _WhichOneofReturnType__tuner_type: _TypeAlias = _typing.Literal["tuner_type"]  # noqa: Y015
     _WhichOneofArgType__tuner_type: _TypeAlias = _typing.Literal["_tuner_type", b"_tuner_type"]  # noqa: Y015
-    _WhichOneofReturnType__val_dataset: _TypeAlias = _typing.Literal["val_dataset"]  # noqa: Y015
-    _WhichOneofArgType__val_dataset: _TypeAlias = _typing.Literal["_val_dataset", b"_val_dataset"]  # noqa: Y015
     _WhichOneofReturnType__vit_lr: _TypeAlias = _typing.Literal["vit_lr"]  # noqa: Y015
     _WhichOneofArgType__vit_lr: _TypeAlias = _typing.Literal["_vit_lr", b"_vit_lr"]  # noqa: Y015
     _WhichOneofReturnType__warmup_ratio: _TypeAlias = _typing.Literal["warmup_ratio"]  # noqa: Y015
@@ -353,6 +395,8 @@ class TrainingParams(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__deepspeed) -> _WhichOneofReturnType__deepspeed | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__epsilon) -> _WhichOneofReturnType__epsilon | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__eval_steps) -> _WhichOneofReturnType__eval_steps | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__freeze_aligner) -> _WhichOneofReturnType__freeze_aligner | None: ...
@@ -363,15 +407,17 @@ class TrainingParams(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gradient_checkpointing) -> _WhichOneofReturnType__gradient_checkpointing | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__label_smoothing) -> _WhichOneofReturnType__label_smoothing | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__logging_steps) -> _WhichOneofReturnType__logging_steps | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lora_alpha) -> _WhichOneofReturnType__lora_alpha | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__lora_dropout) -> _WhichOneofReturnType__lora_dropout | None: ...
-    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lora_rank) -> _WhichOneofReturnType__lora_rank | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loss_type) -> _WhichOneofReturnType__loss_type | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lr_scheduler_type) -> _WhichOneofReturnType__lr_scheduler_type | None: ...
     @_typing.overload
@@ -387,15 +433,21 @@ class TrainingParams(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__num_generations) -> _WhichOneofReturnType__num_generations | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__num_iterations) -> _WhichOneofReturnType__num_iterations | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__packing) -> _WhichOneofReturnType__packing | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quant_bits) -> _WhichOneofReturnType__quant_bits | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quant_method) -> _WhichOneofReturnType__quant_method | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ref_model) -> _WhichOneofReturnType__ref_model | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__resume_from_checkpoint) -> _WhichOneofReturnType__resume_from_checkpoint | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rlhf_type) -> _WhichOneofReturnType__rlhf_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rpo_alpha) -> _WhichOneofReturnType__rpo_alpha | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__save_only_model) -> _WhichOneofReturnType__save_only_model | None: ...
     @_typing.overload
@@ -409,6 +461,8 @@ class TrainingParams(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__system) -> _WhichOneofReturnType__system | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature) -> _WhichOneofReturnType__temperature | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__template) -> _WhichOneofReturnType__template | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__torch_dtype) -> _WhichOneofReturnType__torch_dtype | None: ...
@@ -416,8 +470,6 @@ class TrainingParams(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__train_type) -> _WhichOneofReturnType__train_type | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tuner_type) -> _WhichOneofReturnType__tuner_type | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__val_dataset) -> _WhichOneofReturnType__val_dataset | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__vit_lr) -> _WhichOneofReturnType__vit_lr | None: ...
     @_typing.overload
