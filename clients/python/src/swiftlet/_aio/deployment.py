@@ -1,0 +1,83 @@
+"""A deployment in the hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from swiftlet._aio.connection import Connection
+from swiftlet._shared import requests, watches
+from swiftlet._shared.deployments import base_url, is_settled, running
+from swiftlet._shared.words import DeployStatus, word
+from swiftlet.deploy.v1 import deploy_service_pb2, deployment_pb2
+
+
+class Deployment:
+    """A model that is served. `info` is what was last read of it; `refresh()` reads it again."""
+
+    def __init__(self, connection: Connection, info: deployment_pb2.Deployment) -> None:
+        self._connection = connection
+        self.info = info
+
+    def __repr__(self) -> str:
+        return f"<swiftlet.Deployment {self.id} {self.status}>"
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.info.job_id
+
+    @property
+    def status(self) -> DeployStatus:
+        """Where it stood when it was last read."""
+        return DeployStatus(word(deployment_pb2.DeployStatus.DESCRIPTOR, self.info.status))
+
+    @property
+    def url(self) -> str:
+        """Base URL for clients of the OpenAI API: `http://127.0.0.1:8000/serve/<id>/v1`."""
+        return base_url(self._connection.config.address, self.info)
+
+    async def refresh(self) -> deployment_pb2.Deployment:
+        """Read it again."""
+        request = deploy_service_pb2.GetDeploymentRequest(job_id=self.id)
+        self.info = await self._connection.call(self._connection.deploy.GetDeployment, request)
+        return self.info
+
+    def watch(self, timeout: float | None = None) -> AsyncIterator[deployment_pb2.Deployment]:
+        """The deployment now and after each change, until it has ended.
+
+        Raises DeadlineExceeded after `timeout` seconds; the deployment goes on.
+        """
+        method = self._connection.deploy.WatchDeployment
+        return self._connection.watch(method, watches.deployment(self.id), timeout)
+
+    async def wait(self, timeout: float | None = None) -> deployment_pb2.Deployment:
+        """Wait until its model server answers.
+
+        Raises DeploymentFailed if it ends before, and DeadlineExceeded after `timeout` seconds.
+        """
+        async for info in self.watch(timeout):
+            self.info = info
+            if is_settled(info):
+                break
+        return running(self.info)
+
+    def logs(self, *, tail: int | None = None) -> AsyncIterator[deployment_pb2.DeployLogLine]:
+        """Its log from the last `tail` lines on, or all of it, and each new line until it has ended."""
+        method = self._connection.deploy.WatchDeploymentLogs
+        return self._connection.watch(method, watches.deployment_logs(self.id, tail))
+
+    async def start(self) -> deploy_service_pb2.DeploymentActionResponse:
+        """Start it; where its GPUs are not free it waits for them."""
+        request = deploy_service_pb2.StartDeploymentRequest(job_id=self.id, request_id=requests.request_id())
+        return self._acted(await self._connection.call(self._connection.deploy.StartDeployment, request))
+
+    async def stop(self) -> deploy_service_pb2.DeploymentActionResponse:
+        """Stop it; its port and its GPUs are free again."""
+        request = deploy_service_pb2.StopDeploymentRequest(job_id=self.id, request_id=requests.request_id())
+        return self._acted(await self._connection.call(self._connection.deploy.StopDeployment, request))
+
+    def _acted(
+        self, done: deploy_service_pb2.DeploymentActionResponse
+    ) -> deploy_service_pb2.DeploymentActionResponse:
+        self.info.status = done.status
+        return done
