@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import signal as signals
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from swiftletd.training.domain.failure_rules import RULES, FailureReason, Rule
+from swiftletd.training.domain.failure_rules import RULES, FailureReason
 
 __all__ = ["RETRY", "Diagnosis", "FailureReason", "Retry", "diagnose"]
 
@@ -80,8 +79,8 @@ def diagnose(log_tail: str, exit_code: int | None, signal: int | None) -> Diagno
     # The last error is what ended the process; what else the log has may have been survived.
     for part in (*errors[-1:], text):
         for rule in RULES:
-            if match := rule.pattern.search(part):
-                return Diagnosis(rule.reason, _sentence(rule, match))
+            if sentence := rule.explain(part):
+                return Diagnosis(rule.reason, sentence)
     return Diagnosis(FailureReason.PROCESS_FAILED, _unknown(text, errors, exit_code, number))
 
 
@@ -93,11 +92,6 @@ def _killed(number: int) -> str:
             "lower batch_size or dataloader_num_workers."
         )
     return f"The process was ended from outside ({name}). Start the job again."
-
-
-def _sentence(rule: Rule, match: re.Match[str]) -> str:
-    found = {name: (value or "")[:_MOST].strip().rstrip(".") for name, value in match.groupdict().items()}
-    return rule.sentence.format_map(defaultdict(str, found))
 
 
 def _unknown(text: str, errors: list[str], exit_code: int | None, number: int) -> str:

@@ -29,17 +29,31 @@ class FailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`sentence` may use the named groups of `pattern`."""
+    """Fits where each of `patterns` is found; `sentence` may use their named groups."""
 
     reason: FailureReason
-    pattern: re.Pattern[str]
+    patterns: tuple[re.Pattern[str], ...]
     sentence: str
 
+    def explain(self, log: str) -> str:
+        """The sentence, or nothing where the rule does not fit."""
+        matches = [pattern.search(log) for pattern in self.patterns]
+        if not all(matches):
+            return ""
+        found = {
+            name: text for match in matches if match for name, text in match.groupdict(default="").items()
+        }
+        return self.sentence.format_map(
+            {name: text[:_MOST].strip().rstrip(".") for name, text in found.items()}
+        )
 
-def _rule(reason: FailureReason, pattern: str, sentence: str) -> Rule:
-    return Rule(reason, re.compile(pattern), sentence)
+
+def _rule(reason: FailureReason, pattern: str, sentence: str, *, before: str = "") -> Rule:
+    """A rule of one pattern, or of two: `before` is what else the log must have."""
+    return Rule(reason, tuple(re.compile(text) for text in (before, pattern) if text), sentence)
 
 
+_MOST = 300
 _LESS_GPU_MEMORY = (
     "Lower batch_size or max_length, set gradient_checkpointing to true, train with lora or quant_bits 4, "
     "or ask for more GPUs."
@@ -115,9 +129,9 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         R.BAD_DATA,
-        r"Failed to load JSON from file '(?P<file>[^']+)'"
-        r"(?s:.*)JSON parse error: (?P<why>.+?)\.? in row (?P<row>\d+)",
+        r"JSON parse error: (?P<why>.+?)\.? in row (?P<row>\d+)",
         "The data set {file} is not valid JSON in row {row}, counted from 0: {why}. Mend the line.",
+        before=r"Failed to load JSON from file '(?P<file>[^']+)'",
     ),
     _rule(
         R.BAD_DATA,
@@ -126,20 +140,23 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         R.BAD_DATA,
-        r"There are errors in the dataset, the data will be deleted(?s:.*)ZeroDivisionError",
+        r"There are errors in the dataset, the data will be deleted",
         "No row of the data set can be used. Each needs messages with role and content, or a question and an "
         "answer.",
+        before=r"ZeroDivisionError",
     ),
     _rule(
         R.BAD_DATA,
-        r"in _show_dataset(?s:.*)TypeError: 'NoneType' object is not iterable",
+        r"TypeError: 'NoneType' object is not iterable",
         "No row of the data set is left: they are longer than max_length, or miss what the method needs "
         "(rejected_response for dpo).",
+        before=r"in _show_dataset",
     ),
     _rule(
         R.BAD_DATA,
-        r"(?s:dataset.*)(?:StopIteration|ZeroDivisionError)\b",
+        r"(?m:^(?:StopIteration|ZeroDivisionError)\b)",
         "The data set is empty, or none of its rows can be used. Check data_path.",
+        before=r"in _prepare_dataset|in load_dataset|in _get_dataset",
     ),
     _rule(
         R.BAD_DATA,
@@ -159,8 +176,9 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         R.MODEL_NOT_FOUND,
-        r"path: '(?P<path>[^']+)' not found|(?P<name>\S+) does not appear to have a file named config\.json"
-        r"|(?P<id>\S+) is not a local folder and is not a valid model identifier",
+        r"path: '(?P<path>[^']+)' not found"
+        r"|(?<!\S)(?P<name>\S{1,200}) does not appear to have a file named config\.json"
+        r"|(?<!\S)(?P<id>\S{1,200}) is not a local folder and is not a valid model identifier",
         "The model {path}{name}{id} is not there. Check model_path.",
     ),
     _rule(
@@ -244,7 +262,7 @@ RULES: tuple[Rule, ...] = (
     # -- ranks of torchrun
     _rule(
         R.KILLED,
-        r"Root Cause(?s:.*?)exitcode\s*: -\d+ \(pid: \d+\)\s*\((?P<signal>SIG(?:KILL|TERM|INT|HUP))\)",
+        r"Root Cause.*\n(?:.*\n){0,6}? *exitcode *: -\d+ .*\((?P<signal>SIG(?:KILL|TERM|INT|HUP))\)",
         "One of the job's processes was ended from outside ({signal}). If nobody did it, the machine ran "
         "out of memory: lower batch_size or dataloader_num_workers.",
     ),
