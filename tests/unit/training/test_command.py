@@ -150,7 +150,7 @@ def test_full_training_in_float32_is_neither_mixed_nor_lora():
 def test_quantised_training_names_the_library():
     assert flags(train_command(task({"quant_bits": 4}), V4, ("0",)))["quant_method"] == ["bnb"]
 
-    hqq = {"quant_bits": 4, "extra_args": {"quant_method": "hqq"}}
+    hqq = {"quant_bits": 4, "quant_method": "hqq"}
     assert flags(train_command(task(hqq), V4, ("0",)))["quant_method"] == ["hqq"]
 
 

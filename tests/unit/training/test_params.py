@@ -87,7 +87,7 @@ def test_every_parameter_is_described(trainer: TrainerType):
     assert entries["train_type"]["aliases"] == ["tuner_type"]
     assert entries["warmup_ratio"]["range"] == {"minimum": 0, "maximum": 1}
     assert entries["num_epochs"]["range"] == {"exclusive_minimum": 0, "maximum": 10_000}
-    assert entries["quant_bits"]["range"] == {"choices": [4, 8]}
+    assert entries["quant_bits"]["range"] == {"choices": [1, 2, 3, 4, 8]}
     assert json.dumps(list(entries.values()))
 
 
@@ -107,7 +107,7 @@ def test_every_parameter_is_described(trainer: TrainerType):
         ("save_only_model", 1, "must be true or false (got 1)"),
         ("lora_rank", -4, "must be at least 1 (got -4)"),
         ("seed", -1, "must be at least 0 (got -1)"),
-        ("quant_bits", 5, "must be 4 or 8 (got 5)"),
+        ("quant_bits", 5, "must be 1, 2, 3, 4 or 8 (got 5)"),
         ("system", "", "must not be empty (got '')"),
         ("system", "a\0b", "must not contain a NUL character (got 'a\\x00b')"),
         ("torch_dtype", "bfloat", "Did you mean 'bfloat16'?"),
@@ -142,10 +142,10 @@ def test_both_names_of_the_train_type_are_taken():
 
 
 def test_one_word_is_a_list_of_one():
-    params = parse_params(LLM, Method.SFT, {"report_to": "none", "target_modules": "all-linear"})
+    params = parse_params(LLM, Method.SFT, {"report_to": "none", "val_dataset": "/data/val.jsonl"})
 
     assert params.report_to == ("none",)
-    assert params.target_modules == ("all-linear",)
+    assert params.val_dataset == ("/data/val.jsonl",)
 
 
 def test_whole_epochs_stay_whole():
@@ -194,6 +194,13 @@ class TestMethods:
     def test_an_algorithm_has_its_own_parameters(self):
         assert "grpo only" in faults({"num_generations": 2}, LLM, Method.RLHF)["num_generations"]
 
+        raw = {"rlhf_type": "grpo", "reward_funcs": ["format"], "label_smoothing": 0.1}
+        assert "dpo only" in faults(raw, LLM, Method.RLHF)["label_smoothing"]
+
+    def test_one_weight_per_reward(self):
+        raw = {"rlhf_type": "grpo", "reward_funcs": ["format", "accuracy"], "reward_weights": [1.0]}
+        assert "one weight for each" in faults(raw, LLM, Method.RLHF)["reward_weights"]
+
     def test_grpo_needs_a_reward(self):
         assert "required" in faults({"rlhf_type": "grpo"}, LLM, Method.RLHF)["reward_funcs"]
 
@@ -218,6 +225,8 @@ class TestMethods:
     [
         ({"val_dataset": "/v", "split_dataset_ratio": 0.1}, "split_dataset_ratio", "val_dataset"),
         ({"quant_bits": 4, "train_type": "full"}, "quant_bits", "train_type lora"),
+        ({"quant_bits": 3}, "quant_bits", "4 or 8 for quant_method bnb"),
+        ({"quant_method": "bnb"}, "quant_method", "quant_bits"),
         ({"packing": True}, "packing", "attn_impl"),
         ({"target_modules": ["q_proj"], "train_type": "full"}, "target_modules", "train_type lora"),
     ],

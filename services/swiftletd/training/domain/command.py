@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from swiftletd.training.domain.param_catalogue import swift_of
 from swiftletd.training.domain.param_fields import Method
 from swiftletd.training.domain.param_models import BaseTrainingParams, MLLMTrainingParams
-from swiftletd.training.domain.param_rules import OWN_RATE, rlhf_type_of
+from swiftletd.training.domain.param_rules import DEFAULT_QUANT_METHOD, OWN_RATE, rlhf_type_of
 
 MASTER_PORT = "{master_port}"
 """Replaced by the runner with a port that is free when the step starts."""
@@ -122,8 +122,6 @@ def _fixed(task: TrainingTask, *, on_cpu: bool) -> Iterator[str]:
         # ms-swift would train it in mixed fp16, which a CPU can't, and which is not what was asked for.
         yield from _flag("fp16", False)
         yield from _flag("bf16", False)
-    if task.params.quant_bits and "quant_method" not in (task.params.extra_args or {}):
-        yield from _flag("quant_method", "bnb")
     if task.checkpoint_on_stop:
         yield from _flag("enable_jit_checkpoint", True)
 
@@ -142,8 +140,10 @@ def _settled(task: TrainingTask) -> dict[str, object]:
     values = {name: getattr(params, name) for name in type(params).model_fields if name != "extra_args"}
     if isinstance(params, MLLMTrainingParams):
         values.update({rate: None for rate, freeze in OWN_RATE.items() if getattr(params, freeze)})
+    if params.quant_bits:
+        values["quant_method"] = params.quant_method or DEFAULT_QUANT_METHOD
     if params.train_type == "full":
-        values.update(lora_rank=None, lora_alpha=None, lora_dropout=None)
+        values.update(lora_rank=None, lora_alpha=None)
     if task.keep_optimizer:
         values["save_only_model"] = False
     if task.resume_from:
@@ -178,5 +178,5 @@ def _device_env(gpu_ids: tuple[str, ...]) -> dict[str, str]:
 
 def _hub_env(task: TrainingTask) -> dict[str, str]:
     """Where all is local no hub is asked, so that a machine without a network does not wait for one."""
-    needed = (task.model, task.dataset, task.params.val_dataset, task.params.ref_model)
+    needed = (task.model, task.dataset, *(task.params.val_dataset or ()), task.params.ref_model)
     return {"HF_HUB_OFFLINE": "1"} if all(path.startswith("/") for path in needed if path) else {}

@@ -126,6 +126,7 @@ Attention = Annotated[
     Word,
 ]
 Reporter = Annotated[Literal["tensorboard", "wandb", "swanlab", "none"], Word]
+QuantMethod = Annotated[Literal["bnb", "hqq", "eetq"], Word]
 Rlhf = Annotated[Literal["dpo", "grpo"], Word]
 Reward = Annotated[
     Literal[

@@ -13,6 +13,7 @@ from swiftletd.training.domain.param_fields import (
     Name,
     OneOrMore,
     PathText,
+    QuantMethod,
     Rate,
     Reporter,
     Reward,
@@ -105,20 +106,16 @@ class BaseTrainingParams(BaseModel):
         int, swift("lora_alpha"), Field(ge=1, le=65_536, description="Scale of the LoRA update.")
     ] = 32
 
-    lora_dropout: Annotated[
-        float | None,
-        swift("lora_dropout"),
-        Field(ge=0, lt=1, allow_inf_nan=False, description="Dropout of the LoRA matrices."),
-    ] = None
     max_steps: Annotated[
         Steps | None,
         swift("max_steps"),
         Field(description="Stop after so many steps, whatever num_epochs says."),
     ] = None
     val_dataset: Annotated[
-        PathText | None,
+        tuple[PathText, ...] | None,
+        OneOrMore,
         swift("val_dataset"),
-        Field(description="Data set to evaluate on: a local path or a hub id."),
+        Field(min_length=1, max_length=64, description="Data sets to evaluate on: local paths or hub ids."),
     ] = None
     split_dataset_ratio: Annotated[
         float,
@@ -200,9 +197,14 @@ class BaseTrainingParams(BaseModel):
         ),
     ] = None
     quant_bits: Annotated[
-        Literal[4, 8] | None,
+        Literal[1, 2, 3, 4, 8] | None,
         swift("quant_bits"),
         Field(description="Train adapters on a quantised model (QLoRA)."),
+    ] = None
+    quant_method: Annotated[
+        QuantMethod | None,
+        swift("quant_method"),
+        Field(description="Quantisation library; bnb where quant_bits is set."),
     ] = None
 
     rlhf_type: Annotated[
@@ -225,11 +227,39 @@ class BaseTrainingParams(BaseModel):
         swift("ref_model", rlhf=(DPO, GRPO)),
         Field(description="Reference model of a full-parameter training; the model itself by default."),
     ] = None
+    loss_type: Annotated[
+        Name | None,
+        swift("loss_type", rlhf=(DPO, GRPO)),
+        Field(description="Loss of the algorithm, as ms-swift names it."),
+    ] = None
+    label_smoothing: Annotated[
+        float | None,
+        swift("label_smoothing", rlhf=(DPO,)),
+        Field(ge=0, lt=0.5, allow_inf_nan=False, description="How unsure the preferences are."),
+    ] = None
+    rpo_alpha: Annotated[
+        float | None,
+        swift("rpo_alpha", rlhf=(DPO,)),
+        Field(
+            ge=0,
+            le=100,
+            allow_inf_nan=False,
+            description="Weight of an added SFT loss on the chosen answers.",
+        ),
+    ] = None
     reward_funcs: Annotated[
         tuple[Reward, ...] | None,
         OneOrMore,
         swift("reward_funcs", rlhf=(GRPO,)),
         Field(min_length=1, max_length=16, description="Reward functions; required for grpo."),
+    ] = None
+    reward_weights: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)], ...] | None,
+        OneOrMore,
+        swift("reward_weights", rlhf=(GRPO,)),
+        Field(
+            min_length=1, max_length=16, description="One weight for each of reward_funcs; all 1 by default."
+        ),
     ] = None
     num_generations: Annotated[
         int | None,
@@ -240,6 +270,21 @@ class BaseTrainingParams(BaseModel):
         int | None,
         swift("max_completion_length", rlhf=(GRPO,)),
         Field(ge=1, le=1_048_576, description="Longest sampled answer in tokens."),
+    ] = None
+    temperature: Annotated[
+        float | None,
+        swift("temperature", rlhf=(GRPO,)),
+        Field(gt=0, le=10, allow_inf_nan=False, description="Temperature of sampling."),
+    ] = None
+    epsilon: Annotated[
+        float | None,
+        swift("epsilon", rlhf=(GRPO,)),
+        Field(gt=0, lt=1, allow_inf_nan=False, description="Clip range of the policy ratio."),
+    ] = None
+    num_iterations: Annotated[
+        int | None,
+        swift("num_iterations", rlhf=(GRPO,)),
+        Field(ge=1, le=100, description="Updates per sampled batch."),
     ] = None
 
     extra_args: Annotated[

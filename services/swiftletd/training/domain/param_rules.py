@@ -11,6 +11,8 @@ from swiftletd.training.domain.param_models import BaseTrainingParams
 from swiftletd.training.domain.violations import Violation, one_of
 
 OWN_RATE: Mapping[str, str] = {"vit_lr": "freeze_vit", "aligner_lr": "freeze_aligner"}
+QUANT_BITS: Mapping[str, tuple[int, ...]] = {"bnb": (4, 8), "hqq": (1, 2, 3, 4, 8), "eetq": (8,)}
+DEFAULT_QUANT_METHOD = "bnb"
 FLASH = ("flash_attn", "flash_attention_2", "flash_attention_3", "flash_attention_4")
 DEFAULT_GENERATIONS = 4
 
@@ -25,7 +27,7 @@ def unfreeze(trainer_type: TrainerType, raw: Mapping[str, Any]) -> tuple[dict[st
             continue
         if raw.get(freeze) is True:
             text = f"has no effect while {freeze} is true; leave out {rate}, or set {freeze} to false"
-            violations.append(Violation(field=rate, message=text))
+            violations.append(Violation(rate, text))
         settled.setdefault(freeze, False)
     return settled, violations
 
@@ -53,7 +55,7 @@ def check_cpu(params: BaseTrainingParams) -> list[Violation]:
         "quant_bits": params.quant_bits,
         "attn_impl": params.attn_impl in FLASH,
     }
-    return [Violation(field=name, message=_NEEDS_GPU[name]) for name, set_so in needs_gpu.items() if set_so]
+    return [Violation(name, _NEEDS_GPU[name]) for name, set_so in needs_gpu.items() if set_so]
 
 
 _NEEDS_GPU: Mapping[str, str] = {
@@ -72,26 +74,32 @@ def check_rules(params: BaseTrainingParams, method: Method, devices: int) -> lis
 
 def _validation_data(params: BaseTrainingParams) -> Iterator[Violation]:
     if params.val_dataset and params.split_dataset_ratio > 0:
-        yield Violation(
-            field="split_dataset_ratio", message="must be 0 where val_dataset is set; choose one of the two"
-        )
+        yield Violation("split_dataset_ratio", "must be 0 where val_dataset is set; choose one of the two")
 
 
 def _quantisation(params: BaseTrainingParams) -> Iterator[Violation]:
-    if params.quant_bits and params.train_type == "full":
+    if params.quant_bits is None:
+        if params.quant_method is not None:
+            yield Violation("quant_method", "needs quant_bits; set quant_bits, or leave out quant_method")
+        return
+    if params.train_type == "full":
         text = "a quantised model can not be trained with train_type full; use train_type lora"
-        yield Violation(field="quant_bits", message=text)
+        yield Violation("quant_bits", text)
+    method = params.quant_method or DEFAULT_QUANT_METHOD
+    if params.quant_bits not in QUANT_BITS[method]:
+        known = one_of(map(str, QUANT_BITS[method]))
+        yield Violation("quant_bits", f"must be {known} for quant_method {method}")
 
 
 def _packing(params: BaseTrainingParams) -> Iterator[Violation]:
     if params.packing and params.attn_impl not in FLASH:
-        yield Violation(field="packing", message=f"needs flash attention; set attn_impl to {one_of(FLASH)}")
+        yield Violation("packing", f"needs flash attention; set attn_impl to {one_of(FLASH)}")
 
 
 def _tuning(params: BaseTrainingParams) -> Iterator[Violation]:
     if params.target_modules and params.train_type == "full":
         text = "has no effect with train_type full; leave it out, or use train_type lora"
-        yield Violation(field="target_modules", message=text)
+        yield Violation("target_modules", text)
 
 
 def _method(params: BaseTrainingParams, method: Method) -> Iterator[Violation]:
@@ -100,25 +108,24 @@ def _method(params: BaseTrainingParams, method: Method) -> Iterator[Violation]:
         if getattr(params, name) is None or chosen in only:
             continue
         if chosen is None:
-            yield Violation(
-                field=name, message=f"is for method rlhf only, this job's method is {method}; leave it out"
-            )
+            yield Violation(name, f"is for method rlhf only, this job's method is {method}; leave it out")
         else:
-            yield Violation(field=name, message=f"is for rlhf_type {one_of(sorted(only))} only; leave it out")
+            yield Violation(name, f"is for rlhf_type {one_of(sorted(only))} only; leave it out")
     if params.ref_model and params.train_type != "full":
         text = (
             "is for train_type full only: with adapters the model without them is the reference; leave it out"
         )
-        yield Violation(field="ref_model", message=text)
+        yield Violation("ref_model", text)
 
 
 def _grpo(params: BaseTrainingParams, devices: int) -> Iterator[Violation]:
     if params.rlhf_type != "grpo":
         return
     if not params.reward_funcs:
-        yield Violation(
-            field="reward_funcs", message='is required for rlhf_type grpo, for example ["format"]'
-        )
+        yield Violation("reward_funcs", 'is required for rlhf_type grpo, for example ["format"]')
+    elif params.reward_weights and len(params.reward_weights) != len(params.reward_funcs):
+        text = f"must have one weight for each of reward_funcs ({len(params.reward_funcs)})"
+        yield Violation("reward_weights", text)
     per_step = params.batch_size * params.gradient_accumulation_steps * devices
     generations = params.num_generations or DEFAULT_GENERATIONS
     if per_step % generations:
@@ -126,4 +133,4 @@ def _grpo(params: BaseTrainingParams, devices: int) -> Iterator[Violation]:
             f"({generations}) must divide batch_size x gradient_accumulation_steps x devices ({per_step}); "
             "change one of them"
         )
-        yield Violation(field="num_generations", message=text)
+        yield Violation("num_generations", text)
