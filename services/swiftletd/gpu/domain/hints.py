@@ -33,10 +33,10 @@ class Change(Enum):
 
 
 SAYS = {
-    Change.GPUS: "with {0} GPUs instead of {1}",
+    Change.GPUS: "on {0} GPU(s) instead of {1}",
     Change.GPU_NAME: "on {0} instead of {1}",
     Change.MACHINES: "on several machines instead of one",
-    Change.SHARED: "with {0} MiB of a shared GPU instead of a whole one",
+    Change.SHARED: "on a shared GPU, with {0} MiB of it,",
     Change.PRIORITY: "with priority {0} instead of {1}",
 }
 

@@ -54,7 +54,6 @@ class Pool:
     model: Model
     free: dict[str, Slot] = field(default_factory=dict)
     open: dict[str, Slot] = field(default_factory=dict)
-    size: int = 0
 
 
 def usable(device: Device, policy: Policy) -> bool:
@@ -64,6 +63,8 @@ def usable(device: Device, policy: Policy) -> bool:
 
 def crowded(device: Device, policy: Policy) -> bool:
     """Whether processes that no lease explains keep the device from being granted."""
+    if not device.occupants:
+        return False
     foreign = device.foreign_mib
     keep_free = min(policy.stranger_free_mib, 0.9 * device.memory_mib)
     return foreign > policy.stranger_fraction * device.memory_mib or device.memory_mib - foreign < keep_free
@@ -76,7 +77,7 @@ class Ledger:
         """`ideal` counts every device as healthy and empty, to tell what could ever fit."""
         self.policy = policy
         self.slots: dict[str, Slot] = {}
-        self._pools: dict[tuple[str, Model], Pool] = {}
+        self._pools: dict[tuple[str, str, int, bool], Pool] = {}
         self._matching: dict[Shape, tuple[Pool, ...]] = {}
         every = tuple(devices)
         parents = {device.parent for device in every if device.parent}
@@ -85,9 +86,10 @@ class Ledger:
                 self._add(device, 0 if ideal else device.foreign_mib)
 
     def _add(self, device: Device, foreign_mib: int) -> None:
-        model = Model(device.name, device.memory_mib, device.kind)
-        pool = self._pools.setdefault((device.machine, model), Pool(device.machine, model))
-        pool.size += 1
+        key = (device.machine, device.name, device.memory_mib, device.kind is DeviceKind.MIG)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = Pool(device.machine, Model(device.name, device.memory_mib, device.kind))
         room = device.memory_mib - foreign_mib - self.policy.share_reserve_mib
         self.slots[device.uuid] = pool.free[device.uuid] = Slot(device, room, pool)
 

@@ -77,7 +77,8 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
     {
         "strict-fifo": Policy(backfill=False),
         "priority-fifo": Policy(),
-        "shortest-job": Policy(ordering=Ordering.SHORTEST_JOB),
-        "shortest-service": Policy(ordering=Ordering.SHORTEST_SERVICE),
+        "shortest-job": Policy(ordering=Ordering.SHORTEST_JOB, stretch=64.0, age_step_s=30 * DAY_S),
+        "shortest-service": Policy(ordering=Ordering.SHORTEST_SERVICE, stretch=4.0, age_step_s=30 * DAY_S),
+        "shortest-service-unbounded": Policy(ordering=Ordering.SHORTEST_SERVICE, age_step_s=FOREVER_S),
     }
 )

@@ -9,6 +9,8 @@ from math import log
 from pathlib import Path
 from random import Random
 
+from swiftletd.gpu.domain.request import MAX_GPUS, MAX_PRIORITY, MIN_PRIORITY
+
 COLUMNS = ("job_id", "submit_s", "duration_s", "num_gpus")
 
 
@@ -41,6 +43,8 @@ def read(path: Path, *, with_priority: bool = False) -> list[Job]:
         raise TraceError(f"{path}: cannot be read: {error}") from error
     if not jobs:
         raise TraceError(f"{path}: has no jobs")
+    if len({job.id for job in jobs}) < len(jobs):
+        raise TraceError(f"{path}: the same job_id is there twice")
     return sorted(jobs, key=lambda job: job.submit_s)
 
 
@@ -55,22 +59,22 @@ def guessed(jobs: Sequence[Job], factor: float, seed: int) -> list[Job]:
 
 
 def _job(row: dict[str, str], where: str, with_priority: bool) -> Job:
-    duration = _number(row, "duration_s", where, at_least=0.0)
+    duration = _number(row, "duration_s", where)
     return Job(
         id=row["job_id"],
-        submit_s=_number(row, "submit_s", where, at_least=0.0),
+        submit_s=_number(row, "submit_s", where),
         duration_s=duration,
-        gpus=int(_number(row, "num_gpus", where, at_least=1.0)),
-        priority=int(_number(row, "priority", where, at_least=0.0)) if with_priority else 0,
+        gpus=int(_number(row, "num_gpus", where, 1, MAX_GPUS)),
+        priority=int(_number(row, "priority", where, MIN_PRIORITY, MAX_PRIORITY)) if with_priority else 0,
         guess_s=duration,
     )
 
 
-def _number(row: dict[str, str], column: str, where: str, at_least: float) -> float:
+def _number(row: dict[str, str], column: str, where: str, least: float = 0.0, most: float = 1e12) -> float:
     try:
         value = float(row[column])
     except (KeyError, TypeError, ValueError):
         raise TraceError(f"{where}: {column} must be a number, not {row.get(column)!r}") from None
-    if not at_least <= value < 1e12:
-        raise TraceError(f"{where}: {column} must be at least {at_least:g}, not {value:g}")
+    if not least <= value <= most:
+        raise TraceError(f"{where}: {column} must be from {least:g} to {most:g}, not {value:g}")
     return value
