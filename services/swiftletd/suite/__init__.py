@@ -1,0 +1,1 @@
+"""The suite: Redis, the three services and the gateway under one small supervisor."""

@@ -1,0 +1,1 @@
+"""What the supervisor knows and decides: no I/O, no clock."""
