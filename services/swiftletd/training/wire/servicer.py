@@ -15,6 +15,7 @@ from swiftlet.training.v1 import training_service_pb2_grpc as rpc
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import invalid
 from swiftletd.kernel.rpc.exposition import metrics
+from swiftletd.kernel.rpc.request_id import request_id_of
 from swiftletd.training.domain.job import Job, State
 from swiftletd.training.ports import Answer, Preflight
 from swiftletd.training.usecases import Training
@@ -257,15 +258,3 @@ def _told(job: Job) -> str:
             return f"Queued at position {job.queue_position}: {job.wait_reason}"
         case _:
             return f"The job is {job.state}."
-
-
-def request_id_of(field: str, context: Context) -> str:
-    """The client's id for this request: the field, else the Idempotency-Key header."""
-    if field:
-        return field
-    for key, value in context.invocation_metadata() or ():
-        if key == "idempotency-key" and isinstance(value, str):
-            if len(value) > 128:
-                raise invalid("Idempotency-Key", "is longer than 128 characters.")
-            return value
-    return ""

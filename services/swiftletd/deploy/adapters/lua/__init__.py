@@ -1,0 +1,1 @@
+"""The atomic operations on deployments, one file each."""

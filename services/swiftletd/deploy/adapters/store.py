@@ -1,0 +1,92 @@
+"""Deployments and their ports in Redis: every write is one script with its events (see lua/commit.lua)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from swiftletd.deploy.adapters.events import to_event
+from swiftletd.deploy.domain.deployment import Change, Deployment
+from swiftletd.deploy.ports import Page, PortTaken, Stale
+from swiftletd.kernel.clock import Clock
+from swiftletd.kernel.redis.script import Script
+
+PREFIX = "swiftlet:{deploy}:"
+EVENTS = f"{PREFIX}events"
+UNFINISHED = f"{PREFIX}unfinished"
+PORTS = f"{PREFIX}ports"
+REQUEST_TTL = 7 * 24 * 3600  # seconds that a request id is remembered
+
+_COMMIT = Script.load("swiftletd.deploy.adapters.lua", "commit")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Deployment).decode
+
+
+class RedisDeploymentStore:
+    """See ports.DeploymentStore."""
+
+    def __init__(self, redis: Redis, clock: Clock) -> None:
+        self._redis, self._clock = redis, clock
+
+    async def get(self, key: str) -> Deployment | None:
+        blob: Any = await self._redis.hget(f"{PREFIX}deployment:{key}", "b")
+        return _decode(blob) if blob else None
+
+    async def commit(self, before: Deployment | None, change: Change, request_id: str = "") -> str:
+        it, now = change.deployment, self._clock.now()
+        old = before.state if before else it.state
+        keys = [
+            f"{PREFIX}deployment:{it.id}",
+            UNFINISHED,
+            EVENTS,
+            f"{PREFIX}request:{request_id or '-'}",
+            PORTS,
+            *(f"{PREFIX}deployments:{state}" for state in ("any", old, it.state)),
+        ]
+        args: list[Any] = [
+            before.version if before else 0,
+            it.version,
+            it.state,
+            _encode(it),
+            int(it.created_at * 1e6),
+            it.id,
+            "0" if it.over else "1",
+            REQUEST_TTL if request_id else 0,
+            before.port if before else 0,
+            it.port,
+        ]
+        for happened in change.events:
+            event = to_event(before.state if before else None, it, happened, now)
+            args += [event.type, event.SerializeToString()]
+        kept: bytes = await _COMMIT(self._redis, keys, args)
+        if kept == b"stale":
+            raise Stale
+        if kept == b"port":
+            raise PortTaken
+        return kept.decode()
+
+    async def page(self, state: str, offset: int, size: int) -> Page:
+        index = f"{PREFIX}deployments:{state or 'any'}"
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zcard(index)
+            pipe.zrevrange(index, offset, offset + size - 1)
+            total, keys = await pipe.execute()
+        return Page(tuple(await self._all(keys)), total)
+
+    async def unfinished(self) -> Sequence[Deployment]:
+        keys: Any = await self._redis.smembers(UNFINISHED)
+        return await self._all(sorted(keys))
+
+    async def _all(self, keys: Sequence[bytes]) -> list[Deployment]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hget(f"{PREFIX}deployment:{key.decode()}", "b")
+            blobs = await pipe.execute()
+        return [_decode(blob) for blob in blobs if blob]
+
+    async def ports(self) -> frozenset[int]:
+        taken: Any = await self._redis.hkeys(PORTS)
+        return frozenset(int(port) for port in taken)

@@ -1,0 +1,111 @@
+"""The deploy service, from its settings to its end."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+
+import grpc.aio
+import httpx
+
+from swiftlet.deploy.v1 import deploy_service_pb2_grpc as rpc
+from swiftlet.event.v1.event_pb2 import Event
+from swiftletd.deploy.adapters.answers import GPU_EVENTS, EventAnswers, by_entry
+from swiftletd.deploy.adapters.gateway import GatewayRoutes
+from swiftletd.deploy.adapters.models import LocalModels
+from swiftletd.deploy.adapters.prober import HttpProber
+from swiftletd.deploy.adapters.servers import Launching, LocalServers
+from swiftletd.deploy.adapters.store import EVENTS, RedisDeploymentStore
+from swiftletd.deploy.settings import DeploySettings
+from swiftletd.deploy.usecases import Deploying
+from swiftletd.deploy.wire.consumer import Ears, owner
+from swiftletd.deploy.wire.queue import Queue
+from swiftletd.deploy.wire.servicer import DeployServicer
+from swiftletd.deploy.wire.watch import TAIL, Watches
+from swiftletd.kernel import lifecycle, logs
+from swiftletd.kernel.bus import envelope
+from swiftletd.kernel.bus.consumer import Consumer
+from swiftletd.kernel.bus.follower import Fields, Follower
+from swiftletd.kernel.clock import SystemClock
+from swiftletd.kernel.redis.client import connect, connect_blocking
+from swiftletd.kernel.rpc.server import Server, running
+from swiftletd.kernel.settings import load
+
+RUN_EVENTS = "swiftlet:{runs}:events"
+SERVICE = "swiftlet.deploy.v1.DeployService"
+GROUP = "deploy"
+
+
+def main() -> None:
+    """Entry point of `python -m swiftletd deploy`."""
+    settings = load(DeploySettings)
+    logs.configure("deploy", settings.log_level)
+    lifecycle.run(serve(settings))
+
+
+async def serve(settings: DeploySettings) -> None:
+    """Recover, then serve until told to stop."""
+    clock, url = SystemClock(), settings.redis()
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(connect(url))
+        readers = [await stack.enter_async_context(connect_blocking(url)) for _ in range(3)]
+        gpu, training = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(settings.address(name)))
+            for name in ("gpu", "training")
+        ]
+        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        follower = Follower(redis, readers[0], {GPU_EVENTS: by_entry, EVENTS: _by_subject, TAIL: _by_owner})
+        launching = Launching(
+            runs=settings.runs(),
+            trainer_python=settings.trainer_python,
+            redis_url=url,
+            grace_seconds=settings.stop_grace_seconds,
+        )
+        deploying = Deploying(
+            RedisDeploymentStore(redis, clock),
+            LocalServers(launching),
+            HttpProber(http),
+            LocalModels(training, settings.work_dir),
+            GatewayRoutes(settings.routes_file()),
+            EventAnswers(follower),
+            clock,
+            ports=settings.ports(),
+            patience=settings.answer_seconds,
+            start_timeout=settings.deploy_start_timeout,
+        )
+        server = Server("deploy", settings)
+        watches = Watches(deploying, follower, server.gate.closing)
+        servicer = DeployServicer(deploying, Queue(gpu, deploying.store), watches, clock)
+        ears = Ears(deploying)
+        consumers = [
+            Consumer(redis, reader, stream=stream, group=GROUP, name=_name(), handle=handle)
+            for reader, stream, handle in (
+                (readers[1], GPU_EVENTS, ears.from_gpu),
+                (readers[2], RUN_EVENTS, ears.from_runs),
+            )
+        ]
+        await stack.enter_async_context(
+            running(server, lambda s: rpc.add_DeployServiceServicer_to_server(servicer, s), [SERVICE])
+        )
+        await stack.enter_async_context(lifecycle.background(follower.run()))
+        await lifecycle.persist(deploying.recover)
+        probes = lifecycle.every(settings.deploy_probe_seconds, deploying.probe)
+        sweeps = lifecycle.every(settings.recover_seconds, deploying.recover)
+        await stack.enter_async_context(lifecycle.background(*(c.run() for c in consumers), probes, sweeps))
+        await follower.ready()
+        await server.serve()
+        await lifecycle.until_told_to_stop()
+
+
+def _name() -> str:
+    """Stable over restarts of the same replica, so that it finds its own unacknowledged events."""
+    return os.environ.get("HOSTNAME", "local")
+
+
+def _by_subject(fields: Fields) -> tuple[str, Event]:
+    event = envelope.decode(fields)
+    return event.subject, event
+
+
+def _by_owner(fields: Fields) -> tuple[str, None]:
+    return owner(fields[b"run"].decode()), None

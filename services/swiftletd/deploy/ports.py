@@ -1,0 +1,161 @@
+"""What the use cases need from outside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from swiftletd.deploy.domain.deployment import Change, Deployment
+
+
+class Stale(Exception):
+    """The deployment was changed by somebody else since it was read, or is there already, or is gone."""
+
+
+class PortTaken(Exception):
+    """Another deployment has the port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list."""
+
+    deployments: tuple[Deployment, ...]
+    total: int
+
+
+class DeploymentStore(Protocol):
+    """Where deployments and their ports are kept. Every write is one atomic step with its events."""
+
+    async def get(self, key: str) -> Deployment | None:
+        """The deployment, or None."""
+        ...
+
+    async def commit(self, before: Deployment | None, change: Change, request_id: str = "") -> str:
+        """Keep the next version and lease its port to it, or free the port once it is over.
+
+        Returns the deployment's id, or the first one's if the request id is known. Raises Stale, PortTaken.
+        """
+        ...
+
+    async def page(self, state: str, offset: int, size: int) -> Page:
+        """Newest first; `state` "" for all."""
+        ...
+
+    async def unfinished(self) -> Sequence[Deployment]:
+        """Deployments with something left to happen to them."""
+        ...
+
+    async def ports(self) -> frozenset[int]:
+        """Ports that are leased."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run directory tells. `exit_code` is None while the model server runs."""
+
+    alive: bool
+    launched: bool
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a log; `offset` is the byte at which it begins."""
+
+    offset: int
+    time: str
+    text: str
+
+
+class Servers(Protocol):
+    """Model servers on this machine. A run is named as its queue entry."""
+
+    async def launch(self, it: Deployment) -> None:
+        """Start the runner of the current attempt. Harmless if that was done. Raises LaunchFailed."""
+        ...
+
+    async def stop(self, entry: str) -> None:
+        """Ask the runner to end the model server."""
+        ...
+
+    async def report(self, entry: str) -> RunReport:
+        """What is known of a run."""
+        ...
+
+    async def end_leftovers(self, entry: str) -> None:
+        """End every process that a dead runner left behind."""
+        ...
+
+    async def explain(self, entry: str, exit_code: int) -> tuple[str, str]:
+        """Reason and sentence for an end, from the log."""
+        ...
+
+    async def read_log(self, entry: str, offset: int, limit: int) -> tuple[Sequence[Line], int]:
+        """Lines from a byte on, and where to read on."""
+        ...
+
+    async def tail(self, entry: str, limit: int) -> int:
+        """Where the last so many lines begin."""
+        ...
+
+    def log_path(self, entry: str) -> str:
+        """Where the raw log is."""
+        ...
+
+
+class Prober(Protocol):
+    """Asks model servers."""
+
+    async def answers(self, port: int, served_model_name: str) -> bool:
+        """Whether a server at the port answers and serves this name."""
+        ...
+
+    def free(self, port: int) -> bool:
+        """Whether nothing listens at the port."""
+        ...
+
+
+class Models(Protocol):
+    """Finds out what is to be served."""
+
+    async def resolve(self, model_path: str) -> str:
+        """Directory or hub id for a directory, a hub id or the id of a training job. Raises ServiceError."""
+        ...
+
+
+class Routes(Protocol):
+    """The gateway's routes to model servers."""
+
+    async def publish(self, ports: dict[str, int]) -> None:
+        """Make these the routes: deployment id to port."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The gpu service's first word on an entry."""
+
+    granted: bool
+    position: int = 0
+    reason: str = ""
+    wait: float = -1.0
+
+
+class GpuAnswers(Protocol):
+    """Hears what the gpu service says."""
+
+    def listen(self, entry: str) -> AbstractAsyncContextManager[AsyncIterator[Answer]]:
+        """Begin to listen before the entry is submitted; the iterator gives at most one answer."""
+        ...
+
+
+class LaunchFailed(Exception):
+    """The runner could not be started: a sentence, and a reason of the catalogue."""
+
+    def __init__(self, message: str, reason: str = "TRAINER_UNAVAILABLE") -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,264 @@
+"""What the deploy service does: load, decide, commit, then act."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+
+from swiftletd.deploy.domain import decide
+from swiftletd.deploy.domain.deployment import RESTING, Change, Deployment, Happened, Lease, State
+from swiftletd.deploy.ports import (
+    Answer,
+    DeploymentStore,
+    GpuAnswers,
+    LaunchFailed,
+    Models,
+    PortTaken,
+    Prober,
+    Routes,
+    Servers,
+    Stale,
+)
+from swiftletd.kernel.clock import Clock
+from swiftletd.kernel.errors import AlreadyExists, LimitReached, NotFound, ServiceError, WrongState
+
+log = structlog.get_logger()
+
+Decision = Callable[[Deployment], Change | None]
+
+
+class Deploying:
+    """The use cases. `ports` is the range for model servers; times in seconds."""
+
+    def __init__(
+        self,
+        store: DeploymentStore,
+        servers: Servers,
+        prober: Prober,
+        models: Models,
+        routes: Routes,
+        answers: GpuAnswers,
+        clock: Clock,
+        *,
+        ports: range,
+        patience: float,
+        start_timeout: float,
+    ) -> None:
+        self.store, self.servers = store, servers
+        self._prober, self._models, self._routes = prober, models, routes
+        self._answers, self._clock = answers, clock
+        self._ports, self._patience, self._start_timeout = ports, patience, start_timeout
+
+    # ---------------------------------------------------------------- what clients ask for
+
+    async def get(self, key: str) -> Deployment:
+        """The deployment. Raises NotFound."""
+        it = await self.store.get(key)
+        if it is None:
+            raise NotFound("deployment", key)
+        return it
+
+    async def create(self, it: Deployment, request_id: str) -> Deployment:
+        """Keep a new deployment with a port of its own."""
+        served = await self._models.resolve(it.model_path)
+        event = Happened(type="deploy.job.created", message="Created.")
+        for port in await self._candidates(it.port):
+            new = replace(it, served_path=served, port=port)
+            try:
+                kept = await self.store.commit(None, Change(new, (event,)), request_id)
+            except PortTaken:
+                continue
+            except Stale:
+                raise AlreadyExists("deployment", it.id) from None
+            return new if kept == new.id else await self.get(kept)
+        raise self._no_port(it.port)
+
+    async def _candidates(self, wanted: int) -> list[int]:
+        if wanted:
+            return [wanted] if self._prober.free(wanted) else []
+        taken = await self.store.ports()
+        return [port for port in self._ports if port not in taken and self._prober.free(port)][:64]
+
+    def _no_port(self, wanted: int) -> ServiceError:
+        if wanted:
+            text = f"Port {wanted} is taken. Leave port out to get a free one."
+            error: ServiceError = AlreadyExists("port", str(wanted))
+            error.message, error.reason, error.metadata = (
+                text,
+                "PORT_TAKEN",
+                {"field": "port", "port": str(wanted)},
+            )
+            return error
+        between = f"from {self._ports.start} to {self._ports.stop - 1}"
+        text = f"No port {between} is free. Stop a deployment, or widen DEPLOY_PORTS."
+        return LimitReached(text, reason="PORT_TAKEN", metadata={"field": "port"})
+
+    async def start(
+        self, key: str, *, port: int = 0, priority: int | None = None
+    ) -> tuple[Deployment, Answer | None]:
+        """Submit a deployment; harmless while it waits, starts or runs."""
+        it = await self.get(key)
+        if it.state in RESTING and it.alive:
+            text = "Its model server is still being ended. Try again in a moment."
+            raise WrongState(key, it.state, "start", text)
+        if it.submitted or it.alive:
+            return it, None
+        wanted = port or it.port
+        if not self._prober.free(wanted):
+            raise self._no_port(wanted)
+        return await self._heard(
+            it.entry(), lambda: self.change(key, lambda it: decide.submit(it, port=wanted, priority=priority))
+        )
+
+    async def _heard(
+        self, entry: str, act: Callable[[], Awaitable[Deployment]]
+    ) -> tuple[Deployment, Answer | None]:
+        async with self._answers.listen(entry) as answers:
+            it = await act()
+            if not it.submitted or it.entry() != entry:
+                return it, None
+            try:
+                async with asyncio.timeout(self._patience):
+                    return it, await anext(answers)
+            except TimeoutError:
+                return it, None
+
+    async def stop(self, key: str) -> Deployment:
+        """End a deployment; harmless on one that has ended."""
+        it = await self.change(key, lambda it: decide.cancel(it, self._clock.now()))
+        if it.alive and it.attempt:
+            await self.servers.stop(it.entry(it.attempt.number))
+        await self.publish_routes()
+        return it
+
+    async def take_out(self, key: str) -> Deployment:
+        """Take a deployment out of the queue. NotFound where it isn't in it."""
+        it = await self.get(key)
+        if not it.submitted:
+            raise NotFound("queue item", key, f"Deployment {key!r} is not in the queue: it is {it.state}.")
+        return await self.change(key, lambda it: decide.take_out(it, tell=True))
+
+    # ---------------------------------------------------------------- what the gpu service says
+
+    async def must_wait(self, key: str, entry: str, position: int, reason: str, wait: float) -> None:
+        """An entry has to wait."""
+        await self.hear(key, lambda it: decide.must_wait(it, entry, position, reason, wait))
+
+    async def granted(self, key: str, entry: str, lease: Lease) -> None:
+        """An entry has its GPUs: start the model server."""
+        it = await self.hear(key, lambda it: decide.granted(it, entry, lease, self._clock.now()))
+        if it and it.is_current(entry) and it.state not in RESTING:
+            await self._launch(it)
+
+    async def taken_out(self, key: str, entry: str) -> None:
+        """An operator took an entry out of the queue."""
+        await self.hear(key, lambda it: decide.take_out(it, tell=False) if it.entry() == entry else None)
+
+    async def lease_over(self, key: str, entry: str, state: str) -> None:
+        """A lease ended though the model server is thought to live: nothing kept it alive."""
+        if state != "released":
+            await self.run_over(key, entry)
+
+    # ---------------------------------------------------------------- what runners say
+
+    async def process_started(self, key: str, entry: str, pid: int) -> None:
+        """The model server's process runs; whether it serves, the prober finds out."""
+        await self.hear(key, lambda it: decide.process_started(it, entry, pid))
+
+    async def server_ended(self, key: str, entry: str, exit_code: int, stopped: str) -> None:
+        """The model server's process ended."""
+        fault = None
+        if exit_code and stopped != "cancelled":
+            reason, sentence = await self.servers.explain(entry, exit_code)
+            fault = decide.Fault(reason=reason, message=sentence)
+        await self.hear(key, lambda it: decide.ended(it, entry, fault, self._clock.now()))
+        await self.publish_routes()
+
+    async def run_over(self, key: str, entry: str) -> None:
+        """A runner is gone, and all that it started."""
+        await self.hear(key, lambda it: decide.run_over(it, entry, self._clock.now()))
+        await self.publish_routes()
+
+    # ---------------------------------------------------------------- probing and recovery
+
+    async def probe(self) -> None:
+        """Ask the model servers that are being started; give up on those that never answer."""
+        for it in await self.store.unfinished():
+            if it.alive and it.attempt and it.state is State.PENDING:
+                await self._probe(it, it.entry(it.attempt.number), it.attempt.started_at)
+
+    async def _probe(self, it: Deployment, entry: str, since: float) -> None:
+        now = self._clock.now()
+        if await self._prober.answers(it.port, it.served_model_name):
+            await self.hear(it.id, lambda it: decide.answered(it, entry, now))
+            await self.publish_routes()
+        elif now - since > self._start_timeout:
+            text = f"The model server did not answer within {self._start_timeout:.0f} s. See its log."
+            fault = decide.Fault(reason="PROCESS_FAILED", message=text)
+            await self.hear(it.id, lambda it: decide.ended(it, entry, fault, now))
+            await self.servers.stop(entry)
+
+    async def recover(self) -> None:
+        """Bring every unfinished deployment into line with what really runs. Safe to repeat at any time."""
+        for it in await self.store.unfinished():
+            if it.alive and it.attempt:
+                await self._reconcile(it, it.entry(it.attempt.number))
+        await self.publish_routes()
+
+    async def _reconcile(self, it: Deployment, entry: str) -> None:
+        report = await self.servers.report(entry)
+        if not report.launched and it.state not in RESTING:
+            await self._launch(it)
+        elif report.alive and it.state in RESTING:
+            await self.servers.stop(entry)
+        elif not report.alive:
+            if report.exit_code is not None:
+                await self.server_ended(it.id, entry, report.exit_code, "")
+            await self.servers.end_leftovers(entry)
+            await self.run_over(it.id, entry)
+
+    async def publish_routes(self) -> None:
+        """Tell the gateway which model servers there are."""
+        unfinished = await self.store.unfinished()
+        await self._routes.publish({it.id: it.port for it in unfinished if it.state is State.RUNNING})
+
+    # ---------------------------------------------------------------- shared
+
+    async def change(self, key: str, decision: Decision) -> Deployment:
+        """Load, decide, commit, until no one else was faster. Raises NotFound."""
+        while True:
+            it = await self.get(key)
+            change = decision(it)
+            if change is None:
+                return it
+            try:
+                await self.store.commit(it, change)
+            except Stale:
+                continue
+            except PortTaken:
+                raise self._no_port(change.deployment.port) from None
+            return change.deployment
+
+    async def hear(self, key: str, decision: Decision) -> Deployment | None:
+        """As `change`; None for a deployment that isn't there."""
+        try:
+            return await self.change(key, decision)
+        except NotFound:
+            return None
+
+    async def _launch(self, it: Deployment) -> None:
+        assert it.attempt
+        entry = it.entry(it.attempt.number)
+        try:
+            await self.servers.launch(it)
+        except LaunchFailed as error:
+            log.warning("launch_failed", deployment=it.id, error=str(error))
+            fault = decide.Fault(reason=error.reason, message=str(error))
+            await self.hear(it.id, lambda it: decide.not_started(it, entry, fault, self._clock.now()))
+            return
+        fresh = await self.store.get(it.id)
+        if fresh is None or fresh.state in RESTING:  # stopped while it was being launched
+            await self.servers.stop(entry)

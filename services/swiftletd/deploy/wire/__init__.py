@@ -1,0 +1,1 @@
+"""The contract's language: protobuf in and out."""

@@ -1,0 +1,145 @@
+"""DeployService: each method parses, calls one use case, and answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc.aio
+from google.api.httpbody_pb2 import HttpBody
+
+from swiftlet.deploy.v1 import deploy_service_pb2 as pb
+from swiftlet.deploy.v1 import deploy_service_pb2_grpc as rpc
+from swiftlet.deploy.v1 import deployment_pb2
+from swiftletd.deploy.domain.deployment import Deployment, State
+from swiftletd.deploy.ports import Answer
+from swiftletd.deploy.usecases import Deploying
+from swiftletd.deploy.wire import convert
+from swiftletd.deploy.wire.queue import Queue
+from swiftletd.deploy.wire.watch import Watches, run_of
+from swiftletd.kernel.clock import Clock
+from swiftletd.kernel.errors import InvalidArgument, Violation
+from swiftletd.kernel.rpc.exposition import metrics
+from swiftletd.kernel.rpc.request_id import request_id_of
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class DeployServicer(rpc.DeployServiceServicer):
+    """See deploy_service.proto."""
+
+    def __init__(self, deploying: Deploying, queue: Queue, watches: Watches, clock: Clock) -> None:
+        self._deploying, self._queue, self._watches, self._clock = deploying, queue, watches, clock
+
+    async def CreateDeployment(
+        self, request: pb.CreateDeploymentRequest, context: Context
+    ) -> pb.CreateDeploymentResponse:
+        request_id = request_id_of(request.request_id, context)
+        it = convert.to_new_deployment(request, self._clock.now())
+        it = await self._deploying.create(it, f"create:{request_id}" if request_id else "")
+        text = f"Created. Start it with POST /deploy/jobs/{it.id}/start."
+        answer: Answer | None = None
+        if request.auto_start:
+            it, answer = await self._deploying.start(it.id)
+            text = told(it, answer)
+        state = State.QUEUED if answer and not answer.granted else it.state
+        return pb.CreateDeploymentResponse(
+            job_id=it.id, status=convert.status(state), port=it.port, message=text
+        )
+
+    async def ListDeployments(
+        self, request: pb.ListDeploymentsRequest, context: Context
+    ) -> pb.ListDeploymentsResponse:
+        rules = [
+            ("page", request.page >= 0, f"must be 1 or more, got {request.page}."),
+            ("size", 0 <= request.size <= 100, f"must be from 1 to 100, got {request.size}."),
+        ]
+        _check(rules)
+        page, size = request.page or 1, request.size or 10
+        found = await self._deploying.store.page(convert.state_word(request.status), (page - 1) * size, size)
+        messages = [self._message(it) for it in found.deployments]
+        return pb.ListDeploymentsResponse(deployments=messages, total=found.total, page=page, size=size)
+
+    def _message(self, it: Deployment) -> deployment_pb2.Deployment:
+        return convert.to_deployment(it, self._deploying.servers.log_path(run_of(it)))
+
+    async def StartDeployment(
+        self, request: pb.StartDeploymentRequest, context: Context
+    ) -> pb.DeploymentActionResponse:
+        return action(*await self._deploying.start(request.job_id))
+
+    async def StopDeployment(
+        self, request: pb.StopDeploymentRequest, context: Context
+    ) -> pb.DeploymentActionResponse:
+        it = await self._deploying.stop(request.job_id)
+        text = "Stopped. Its port and its GPUs are free when its processes are gone."
+        return pb.DeploymentActionResponse(job_id=it.id, status=convert.status(it.state), message=text)
+
+    async def GetDeployment(
+        self, request: pb.GetDeploymentRequest, context: Context
+    ) -> deployment_pb2.Deployment:
+        return self._message(await self._deploying.get(request.job_id))
+
+    async def WatchDeployment(
+        self, request: pb.WatchDeploymentRequest, context: Context
+    ) -> AsyncIterator[pb.WatchDeploymentResponse]:
+        async for message in self._watches.state(request.job_id, request.resume_token):
+            yield message
+
+    async def WatchDeploymentLogs(
+        self, request: pb.WatchDeploymentLogsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchDeploymentLogsResponse]:
+        tail = request.tail if request.HasField("tail") else None
+        async for message in self._watches.logs(request.job_id, request.resume_token, tail):
+            yield message
+
+    async def ListDeployQueue(
+        self, request: pb.ListDeployQueueRequest, context: Context
+    ) -> pb.ListDeployQueueResponse:
+        return await self._queue.list()
+
+    async def AddToDeployQueue(
+        self, request: pb.AddToDeployQueueRequest, context: Context
+    ) -> pb.DeployQueueActionResponse:
+        priority = request.priority if request.HasField("priority") else None
+        _check([*convert.port_rules(request.port), *convert.priority_rules(priority or 0)])
+        it, answer = await self._deploying.start(request.job_id, port=request.port, priority=priority)
+        return pb.DeployQueueActionResponse(job_id=it.id, message=told(it, answer))
+
+    async def RemoveFromDeployQueue(
+        self, request: pb.RemoveFromDeployQueueRequest, context: Context
+    ) -> pb.DeployQueueActionResponse:
+        it = await self._deploying.take_out(request.job_id)
+        return pb.DeployQueueActionResponse(
+            job_id=it.id, message="Taken out of the queue; /start puts it back."
+        )
+
+    async def GetMetrics(self, request: pb.GetMetricsRequest, context: Context) -> HttpBody:
+        return metrics()
+
+
+def action(it: Deployment, answer: Answer | None) -> pb.DeploymentActionResponse:
+    """What a start call says."""
+    state = State.QUEUED if answer and not answer.granted else it.state
+    return pb.DeploymentActionResponse(job_id=it.id, status=convert.status(state), message=told(it, answer))
+
+
+def told(it: Deployment, answer: Answer | None) -> str:
+    """Where it stands, in a sentence."""
+    if answer and not answer.granted:
+        return f"Queued at position {answer.position}: {answer.reason}"
+    match it.state:
+        case State.QUEUED:
+            return f"Queued at position {it.queue_position}: {it.wait_reason}"
+        case State.RUNNING:
+            return f"It serves at /serve/{it.id}/v1 already."
+        case State.PENDING if it.submitted or it.alive:
+            return "Its model server is being started; it is running when it has answered."
+        case _:
+            return f"It is {it.state}."
+
+
+def _check(rules: list[tuple[str, bool, str]]) -> None:
+    faults = [Violation(field, message) for field, ok, message in rules if not ok]
+    if faults:
+        raise InvalidArgument(faults)
