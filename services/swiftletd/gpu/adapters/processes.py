@@ -1,0 +1,57 @@
+"""Processes of this machine, by the mark that every process of a run carries."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping, Sequence
+
+import psutil
+
+from swiftletd.gpu.ports import Process
+from swiftletd.runner import processes as proc
+
+UNKNOWN = "?"
+HOME = "SWIFTLET_HOME"
+
+
+class MarkedProcesses:
+    """`home` is the home of this suite: processes that name another one belong to a suite beside it."""
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+
+    async def of_runs(self) -> Mapping[str, Sequence[int]]:
+        return await asyncio.to_thread(self._of_runs)
+
+    async def end(self, run: str) -> int:
+        return await asyncio.to_thread(self._end, run)
+
+    def run_of(self, pid: int) -> str:
+        """The run that a process belongs to; empty if it is nobody's or can't be looked into."""
+        environment = proc.environment(pid)
+        return environment.get(proc.MARK, "") if environment.get(HOME, self._home) == self._home else ""
+
+    def describe(self, pid: int, memory_mib: int) -> Process:
+        """Who a process is; what can't be found out is "?"."""
+        name, user = UNKNOWN, UNKNOWN
+        try:
+            process = psutil.Process(pid)
+            name, user = process.name(), process.username()
+        except psutil.Error:
+            pass
+        return Process(pid=pid, name=name, user=user, memory_mib=memory_mib, run=self.run_of(pid))
+
+    def _of_runs(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for process in proc.all_processes().values():
+            run = "" if process.is_gone else self.run_of(process.pid)
+            if run:
+                found.setdefault(run, []).append(process.pid)
+        return found
+
+    def _end(self, run: str) -> int:
+        """Known by pid and start time, so that a pid which was given out again is never hit."""
+        table = proc.all_processes()
+        pids = [pid for pid in proc.of_run(run, table) if self.run_of(pid) == run]
+        return sum(proc.send(table[pid], signal.SIGKILL) for pid in pids)

@@ -1,0 +1,129 @@
+"""The gpu service, from its settings to its end."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import AsyncExitStack
+
+from redis.asyncio import Redis
+
+from swiftlet.gpu.v1 import gpu_service_pb2_grpc as rpc
+from swiftletd.gpu.adapters import keys
+from swiftletd.gpu.adapters.heartbeats import RedisHeartbeats
+from swiftletd.gpu.adapters.inventory import LocalInventory
+from swiftletd.gpu.adapters.processes import MarkedProcesses
+from swiftletd.gpu.adapters.store import RedisStore
+from swiftletd.gpu.domain.policy import Policy
+from swiftletd.gpu.settings import GpuSettings
+from swiftletd.gpu.usecases.answers import Answers
+from swiftletd.gpu.usecases.board import Board
+from swiftletd.gpu.usecases.books import Books
+from swiftletd.gpu.usecases.desk import Desk
+from swiftletd.gpu.usecases.grants import Grants
+from swiftletd.gpu.usecases.herald import Herald
+from swiftletd.gpu.usecases.intake import Intake
+from swiftletd.gpu.usecases.leases import Leases
+from swiftletd.gpu.usecases.oracle import Oracle
+from swiftletd.gpu.usecases.scheduler import Scheduler
+from swiftletd.gpu.usecases.survey import Survey
+from swiftletd.gpu.usecases.sweep import Sweep
+from swiftletd.gpu.wire import events
+from swiftletd.gpu.wire.consumer import Inbox
+from swiftletd.gpu.wire.servicer import GpuServicer
+from swiftletd.gpu.wire.watch import Watches
+from swiftletd.kernel import lifecycle, logs
+from swiftletd.kernel.bus.consumer import Consumer
+from swiftletd.kernel.bus.follower import Fields, Follower
+from swiftletd.kernel.clock import SystemClock
+from swiftletd.kernel.redis.client import connect, connect_blocking
+from swiftletd.kernel.rpc.server import Server, running
+from swiftletd.kernel.settings import load
+
+SERVICE = "swiftlet.gpu.v1.GpuService"
+GROUP = "gpu"
+INBOXES = ("swiftlet:{training}:events", "swiftlet:{deploy}:events", keys.RUNS_EVENTS)
+MIB_PER_GB = 1024
+
+
+def main() -> None:
+    """Entry point of `python -m swiftletd gpu`."""
+    settings = load(GpuSettings)
+    logs.configure("gpu", settings.log_level)
+    lifecycle.run(serve(settings))
+
+
+async def serve(settings: GpuSettings) -> None:
+    """Recover, then serve until told to stop."""
+    clock, url = SystemClock(), settings.redis()
+    async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(connect(url))
+        follower_reader = await stack.enter_async_context(connect_blocking(url))
+        readers = [await stack.enter_async_context(connect_blocking(url)) for _ in INBOXES]
+
+        store, heartbeats = RedisStore(redis, clock, events.encode), RedisHeartbeats(redis)
+        processes = MarkedProcesses(str(settings.swiftlet_home.absolute()))
+        books = Books(store, Board(policy(settings)), clock)
+        leases = Leases(books, heartbeats)
+        survey = Survey(books, leases, LocalInventory(), processes)
+        oracle = Oracle(books.board, clock)
+        herald = Herald(books, oracle)
+        scheduler = Scheduler(books, Grants(books), survey, herald, oracle, owner=_owner(settings))
+        interval = settings.queue_check_interval
+        sweep = Sweep(books, leases, survey, scheduler, heartbeats, processes, interval=interval)
+        inbox = Inbox(Intake(books, leases), leases, scheduler, clock)
+
+        server = Server("gpu", settings)
+        follower = Follower(redis, follower_reader, {keys.EVENTS: _any})
+        servicer = GpuServicer(
+            Answers(books, oracle, survey),
+            Desk(books, scheduler.wake),
+            scheduler,
+            books.board,
+            Watches(follower, keys.EVENTS, store.last_event, server.gate.closing),
+            clock,
+            check_interval=interval,
+        )
+        await stack.enter_async_context(
+            running(server, lambda s: rpc.add_GpuServiceServicer_to_server(servicer, s), [SERVICE])
+        )
+        await lifecycle.persist(books.open)
+        await lifecycle.persist(survey.begin)
+        sources = zip(INBOXES, readers, strict=True)
+        consumers = [_consumer(redis, reader, stream, inbox) for stream, reader in sources]
+        work = [follower.run(), scheduler.run(), scheduler.lead(), herald.run(), sweep.run()]
+        await stack.enter_async_context(lifecycle.background(*work, *(c.run() for c in consumers)))
+        await follower.ready()
+        await server.serve()
+        await lifecycle.until_told_to_stop()
+
+
+def policy(settings: GpuSettings) -> Policy:
+    """The rules of scheduling, from the settings."""
+    return Policy(
+        stranger_fraction=settings.gpu_memory_threshold,
+        stranger_free_mib=int(settings.gpu_memory_free_threshold_gb * MIB_PER_GB),
+    )
+
+
+def _consumer(redis: Redis, reader: Redis, stream: str, inbox: Inbox) -> Consumer:
+    # Stable over restarts of the same replica, so that it finds its own unacknowledged events.
+    name = os.environ.get("HOSTNAME", "local")
+    return Consumer(
+        redis,
+        reader,
+        stream=stream,
+        group=GROUP,
+        name=name,
+        handle=inbox.handle,
+        handle_batch=inbox.handle_batch,
+    )
+
+
+def _owner(settings: GpuSettings) -> str:
+    """Stable over restarts, so that a killed scheduler's successor needn't wait for its lock to run out."""
+    return f"{platform.node()} {settings.listen('gpu')}"
+
+
+def _any(fields: Fields) -> tuple[str, str]:
+    return "", fields[b"type"].decode()

@@ -1,0 +1,73 @@
+"""What is likely to come, worked out beside the event loop so that no grant waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from swiftletd.gpu.domain.entry import Entry
+from swiftletd.gpu.domain.forecast import Start
+from swiftletd.gpu.domain.policy import Policy
+from swiftletd.gpu.domain.predict import Effort, Prediction, likely_future, predict
+from swiftletd.gpu.domain.ranking import handicaps
+from swiftletd.gpu.domain.snapshot import Snapshot
+from swiftletd.gpu.domain.waiting import WaitingQueue
+from swiftletd.gpu.usecases.board import Board
+from swiftletd.kernel.clock import Clock
+
+FORETOLD = 1000  # entries from the head of the queue that get a prediction
+FRESH_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """Predictions by entry, and where the first entries will likely run, as seen at the time `at`."""
+
+    predictions: Mapping[str, Prediction] = field(default_factory=dict)
+    starts: Mapping[str, Start] = field(default_factory=dict)
+    at: float = 0.0
+
+
+class Oracle:
+    """One look into the future at a time; who asks meanwhile gets the next one."""
+
+    def __init__(self, board: Board, clock: Clock, effort: Effort | None = None) -> None:
+        self._board, self._clock, self._effort = board, clock, effort or Effort()
+        self._busy = asyncio.Lock()
+        self._seen = Foresight()
+        self._changed = True
+
+    def doubt(self) -> None:
+        """The queue or the devices have changed."""
+        self._changed = True
+
+    async def recent(self) -> Foresight:
+        """A look that no change has overtaken and that is at most FRESH_S old."""
+        if self._changed or self._clock.now() - self._seen.at > FRESH_S:
+            await self.look()
+        return self._seen
+
+    async def look(self) -> Foresight:
+        """A new look."""
+        async with self._busy:
+            self._changed = False
+            now, policy = self._clock.now(), self._board.policy
+            snapshot = self._board.snapshot(now)
+            behind = handicaps(snapshot, now, policy)
+            entries = list(islice(self._board.queue.in_order(behind), FORETOLD))
+            entries += self._board.queue.sleeping(FORETOLD)
+            self._seen = await asyncio.to_thread(foresee, snapshot, entries, now, policy, self._effort)
+        return self._seen
+
+
+def foresee(
+    snapshot: Snapshot, entries: list[Entry], now: float, policy: Policy, effort: Effort
+) -> Foresight:
+    """The likely future of these entries. Pure; takes up to half a second on 64 devices."""
+    if not entries:
+        return Foresight(at=now)
+    predictions = predict(snapshot, WaitingQueue(policy, entries), now, policy, effort)
+    starts = likely_future(snapshot, WaitingQueue(policy, entries), now, policy, effort.entries)
+    return Foresight(predictions, starts, now)

@@ -1,0 +1,1 @@
+"""The language of the contract: protobuf in, protobuf out."""

@@ -1,0 +1,207 @@
+"""Answers in the language of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from swiftlet.gpu.v1.gpu_pb2 import (
+    GPU_STATUS_ALLOCATED,
+    GPU_STATUS_AVAILABLE,
+    GPU_STATUS_BUSY,
+    GPU_STATUS_LOST,
+    Gpu,
+    GpuHolder,
+    GpuLink,
+    GpuProcess,
+    GpuStatus,
+)
+from swiftlet.gpu.v1.gpu_service_pb2 import PredictionScore, ProcessQueueResponse
+from swiftlet.gpu.v1.queue_pb2 import PassResult, QueueItem, UnblockHint
+from swiftletd.gpu.domain.device import Health, busy_sentence
+from swiftletd.gpu.domain.hints import Change, Hint
+from swiftletd.gpu.domain.outlook import Tenure
+from swiftletd.gpu.domain.reason import Reason, span
+from swiftletd.gpu.domain.score import Score
+from swiftletd.gpu.ports import Process
+from swiftletd.gpu.usecases.answers import Occupancy, Standing
+from swiftletd.gpu.usecases.grants import Passed
+from swiftletd.kernel.ids import rfc3339
+
+HINT_WORDS: Mapping[Change, str] = {
+    Change.GPUS: "fewer_gpus",
+    Change.GPU_NAME: "other_gpu",
+    Change.MACHINES: "several_machines",
+    Change.SHARED: "shared_gpu",
+    Change.PRIORITY: "higher_priority",
+}
+SOON_S = 1.0
+
+
+def to_queue_item(standing: Standing, now: float) -> QueueItem:
+    record, entry = standing.record, standing.record.entry
+    expected = standing.prediction
+    p50 = expected.p50 if expected else None
+    p90 = expected.p90 if expected else None
+    item = QueueItem(
+        job_id=entry.job_id,
+        queue_position=standing.position,
+        priority=entry.priority,
+        gpu_ids=standing.gpu_ids,
+        created_at=rfc3339(entry.enqueued_at),
+        estimated_wait_time=wait_time(p50, now),
+        kind=entry.kind.value,
+        predicted_start_p50=rfc3339(p50 or 0.0),
+        predicted_start_p90=rfc3339(p90 or 0.0),
+        hints=[_hint(hint, now) for hint in standing.hints],
+        held=entry.held,
+        gpus=entry.request.gpus,
+        project=entry.project,
+    )
+    if record.id and standing.reason:
+        item.reason_code, item.reason = standing.reason.code.name, sentence(standing.reason.sentence())
+        item.reason_details.update(details(standing.reason))
+    return item
+
+
+def wait_time(start: float | None, now: float) -> str:
+    """How long until the start, for people."""
+    if start is None:
+        return "unknown"
+    return f"about {span(start - now)}" if start - now >= SOON_S else "any moment"
+
+
+def details(reason: Reason) -> dict[str, str]:
+    """The numbers of a reason that say something."""
+    blockers = "; ".join(
+        f"{b.job_id} frees {b.frees}" + ("" if b.ends_in_s is None else f" in {b.ends_in_s:.0f} s")
+        for b in reason.blockers
+    )
+    numbers: Mapping[str, object] = {
+        "gpus": reason.gpus,
+        "memory_mib": reason.memory_mib,
+        "gpu_name": reason.gpu_name,
+        "machine": reason.machine,
+        "free": str(reason.free) if reason.gpus else "",
+        "exist": reason.exist,
+        "limit": reason.limit,
+        "used": reason.used,
+        "wait_seconds": "" if reason.wait_s is None else f"{reason.wait_s:.0f}",
+        "ahead": reason.ahead,
+        "blockers": blockers,
+    }
+    return {name: str(value) for name, value in numbers.items() if value}
+
+
+def sentence(text: str) -> str:
+    """A clause as a sentence."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _hint(hint: Hint, now: float) -> UnblockHint:
+    return UnblockHint(
+        change=HINT_WORDS[hint.change],
+        message=sentence(hint.sentence(now)),
+        predicted_start=rfc3339(hint.start.p50 or 0.0),
+    )
+
+
+def to_gpus(answers: Sequence[Occupancy], jobs: Mapping[str, str]) -> list[Gpu]:
+    """`jobs` names the job of an entry."""
+    return [to_gpu(answer, jobs.get(answer.outlook.next_entry, "")) for answer in answers]
+
+
+def to_gpu(answer: Occupancy, next_job: str) -> Gpu:
+    device, telemetry, tenures = answer.device, answer.telemetry, answer.outlook.tenures
+    return Gpu(
+        id=device.index,
+        name=device.name,
+        memory_total=device.memory_mib,
+        memory_used=telemetry.memory_used_mib,
+        memory_free=max(0, device.memory_mib - telemetry.memory_used_mib),
+        utilization=telemetry.utilization,
+        temperature=telemetry.temperature,
+        status=status(answer),
+        job_id=tenures[0].job_id if tenures else "",
+        available=answer.free,
+        uuid=device.uuid,
+        machine=device.machine,
+        power=telemetry.power_w,
+        holder=holder(answer),
+        holders=[_holder(tenure) for tenure in tenures],
+        next_job_id=next_job,
+        processes=[_process(process, tenures) for process in telemetry.processes],
+        parent_uuid=device.parent or "",
+        links=[GpuLink(uuid=uuid, level=level) for uuid, level in telemetry.links.items()],
+    )
+
+
+def status(answer: Occupancy) -> GpuStatus.ValueType:
+    if answer.device.health is not Health.HEALTHY:
+        return GPU_STATUS_LOST
+    if answer.outlook.tenures:
+        return GPU_STATUS_ALLOCATED
+    return GPU_STATUS_BUSY if answer.crowded else GPU_STATUS_AVAILABLE
+
+
+def holder(answer: Occupancy) -> str:
+    """Whose the device is, as a sentence."""
+    if answer.device.health is not Health.HEALTHY:
+        return HEALTH_SAYS[answer.device.health]
+    parts = [_tenure(tenure) for tenure in answer.outlook.tenures]
+    if busy := busy_sentence(answer.device):
+        parts.append(busy)
+    return "; ".join(parts)
+
+
+HEALTH_SAYS = {
+    Health.LOST: "lost: it fell off the bus",
+    Health.FAILED: "failed: it answers with errors",
+    Health.UNKNOWN: "unknown: the driver doesn't answer",
+    Health.DRAINED: "taken out of service",
+}
+
+
+def _tenure(tenure: Tenure) -> str:
+    until = f", until about {rfc3339(tenure.until)[11:16]} UTC" if tenure.until else ", end unknown"
+    part = f" ({tenure.memory_mib} MiB)" if tenure.memory_mib is not None else ""
+    return f"job {tenure.job_id}{part} since {rfc3339(tenure.since)[11:16]} UTC{until}"
+
+
+def _holder(tenure: Tenure) -> GpuHolder:
+    kind = tenure.lease_id.partition("-")[0]
+    return GpuHolder(
+        job_id=tenure.job_id,
+        kind=kind,
+        since=rfc3339(tenure.since),
+        until=rfc3339(tenure.until or 0.0),
+        memory=tenure.memory_mib or 0,
+    )
+
+
+def _process(process: Process, tenures: Sequence[Tenure]) -> GpuProcess:
+    ours = any(tenure.lease_id == process.run for tenure in tenures)
+    return GpuProcess(
+        pid=process.pid, name=process.name, user=process.user, memory=process.memory_mib, ours=ours
+    )
+
+
+def to_pass(passed: Passed) -> ProcessQueueResponse:
+    failed = f", {len(passed.failed)} could not be started" if passed.failed else ""
+    return ProcessQueueResponse(
+        message=f"Looked at {passed.processed}, started {len(passed.started)}{failed}.",
+        result=PassResult(
+            processed=passed.processed,
+            started=len(passed.started),
+            failed=len(passed.failed),
+            details=passed.details,
+        ),
+    )
+
+
+def to_score(score: Score) -> PredictionScore:
+    return PredictionScore(
+        count=score.starts,
+        before_p50=score.by_p50,
+        before_p90=score.by_p90,
+        message=sentence(score.sentence()),
+    )
