@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from types import MappingProxyType
 
 DAY_S = 86_400.0
@@ -46,6 +47,8 @@ class Policy:
                         an entry is overtaken only by those who came at most ten steps after it.
     stretch             for the shortest-first orderings: seconds of waiting that one second of an
                         entry's own length is worth. Larger is closer to pure shortest-first.
+    max_delay_s         and the most that length can cost: among equal priorities nobody is overtaken
+                        by those who came so much later.
     backfill            smaller entries may use the gap in front of the reservation of the head.
     backfill_depth      how many entries of one group are looked at for the gap, per pass.
     assumed_s           length of a training whose length nobody knows and that has no time limit.
@@ -58,6 +61,7 @@ class Policy:
     ordering: Ordering = Ordering.FIFO
     age_step_s: float = DAY_S
     stretch: float = FOREVER_S
+    max_delay_s: float = inf
     backfill: bool = True
     backfill_depth: int = 64
     assumed_s: float = DAY_S
@@ -77,8 +81,12 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
     {
         "strict-fifo": Policy(backfill=False),
         "priority-fifo": Policy(),
-        "shortest-job": Policy(ordering=Ordering.SHORTEST_JOB, stretch=64.0, age_step_s=30 * DAY_S),
-        "shortest-service": Policy(ordering=Ordering.SHORTEST_SERVICE, stretch=4.0, age_step_s=30 * DAY_S),
+        "shortest-job": Policy(
+            ordering=Ordering.SHORTEST_JOB, stretch=64.0, max_delay_s=240 * DAY_S, age_step_s=30 * DAY_S
+        ),
+        "shortest-service": Policy(
+            ordering=Ordering.SHORTEST_SERVICE, stretch=4.0, max_delay_s=240 * DAY_S, age_step_s=30 * DAY_S
+        ),
         "shortest-service-unbounded": Policy(ordering=Ordering.SHORTEST_SERVICE, age_step_s=FOREVER_S),
     }
 )

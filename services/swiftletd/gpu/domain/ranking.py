@@ -27,7 +27,7 @@ def size(entry: Entry, policy: Policy) -> float:
         return 0.0
     length = likely_s(entry, policy.assumed_s)
     service = length * entry.request.gpus if policy.ordering is Ordering.SHORTEST_SERVICE else length
-    return policy.stretch * service
+    return min(policy.stretch * service, policy.max_delay_s)
 
 
 def likely_s(entry: Entry, otherwise: float) -> float:

@@ -31,8 +31,8 @@ def picture(runs: Sequence[Run], devices: Sequence[Device], title: str) -> str:
             f'<text x="{LEFT}" y="20" font-size="14">{escape(title)}</text>',
             *_queue(runs, start, end, scale),
             *_machines(devices, top, height),
-            *(bar for run in runs for bar in _bars(run, rows, start, scale, top, height)),
             *_days(end - start, scale, bottom),
+            *(bar for run in runs for bar in _bars(run, rows, start, scale, top, height)),
             "</svg>",
         ]
     )
