@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from swiftletd.training.domain.param_catalogue import swift_of
 from swiftletd.training.domain.param_fields import Method
@@ -72,7 +73,7 @@ def train_command(task: TrainingTask, trainer: Trainer, gpu_ids: tuple[str, ...]
     module = f"swift.cli.{task.method}"
     argv = (*_launcher(trainer, module, len(gpu_ids)), *_fixed(task, on_cpu=not gpu_ids))
     words = (*argv, *_parameters(task, trainer), *_extra(task))
-    return Command(words, {**_COMMON_ENV, **_device_env(gpu_ids), **_hub_env(task)})
+    return Command(words, {**_COMMON_ENV, **_device_env(gpu_ids), **_hub_env(task), **_media_env(task)})
 
 
 def export_command(
@@ -174,6 +175,14 @@ def _device_env(gpu_ids: tuple[str, ...]) -> dict[str, str]:
         return dict(_CPU_ENV)
     # The order of nvidia-smi and NVML, in which the ids were given out.
     return {"CUDA_VISIBLE_DEVICES": ",".join(gpu_ids), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def _media_env(task: TrainingTask) -> dict[str, str]:
+    """Pictures that rows name by relative paths are looked for beside the data set."""
+    path = PurePosixPath(task.dataset.rpartition("#")[0] or task.dataset)
+    if not path.is_absolute():
+        return {}
+    return {"ROOT_IMAGE_DIR": str(path.parent if path.suffix else path)}
 
 
 def _hub_env(task: TrainingTask) -> dict[str, str]:

@@ -49,9 +49,10 @@ class ModelType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """`flags` by command and name, `model_types` by name."""
+    """`flags` by command and name, `model_types` by name, `packages` as distributions are called on disk."""
 
     version: str
     flags: Mapping[str, Mapping[str, Flag]]
     model_types: Mapping[str, ModelType]
     templates: frozenset[str]
+    packages: frozenset[str] = frozenset()

@@ -32,7 +32,7 @@ def identify(
     clues: Clues, installation: Installation, *, model_type: str = "", template: str = ""
 ) -> Identity | list[Violation]:
     """The identity, or what the client must pass; `model_type` and `template` are what it passed already."""
-    unknown = _unknown(installation, model_type, template)
+    unknown = unknown_words(installation, model_type, template)
     if unknown:
         return unknown
     known = _by_name(clues.name, installation)
@@ -50,7 +50,8 @@ def identify(
     return Identity(model_type=names[0], template=templates[0], multimodal=bool(found and found.multimodal))
 
 
-def _unknown(installation: Installation, model_type: str, template: str) -> list[Violation]:
+def unknown_words(installation: Installation, model_type: str, template: str) -> list[Violation]:
+    """A model type or template that the installed ms-swift does not have; empty ones are not looked at."""
     chosen = (
         ("model_type", model_type, installation.model_types),
         ("template", template, installation.templates),

@@ -2,6 +2,7 @@
 
 ms-swift drops a row that it can't use with a line in the log, and fails with ZeroDivisionError when
 none is left; rows without an answer it trains on with a loss of 0. So both are refused beforehand.
+What a row holds is not repeated in a message: the file may be none of the client's business.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swiftletd.training.domain.param_fields import Method
-from swiftletd.training.domain.violations import one_of, shown
+from swiftletd.training.domain.violations import one_of
 
 Row = Mapping[str, Any]
 
@@ -60,7 +61,7 @@ class Need:
 def row_fault(row: object, need: Need) -> str:
     """What is wrong with the row for this job, as the rest of a sentence; empty where nothing is."""
     if not isinstance(row, Mapping):
-        return f"must be an object, such as {_example(need)} (got {shown(row)})"
+        return f"must be an object, such as {_example(need)}"
     named = {str(key).lower(): value for key, value in row.items()}
     column = next((name for name in MESSAGES if name in named), None)
     fault = _messages_fault(named[column], need) if column else _plain_fault(named, need)
@@ -128,10 +129,10 @@ def _is_pair(message: Row) -> bool:
 
 def _message_fault(message: object) -> str:
     if not isinstance(message, Mapping):
-        return f"something else than an object with role and content (got {shown(message)})"
+        return "something else than an object with role and content"
     role = _role(message)
     if role not in ROLES:
-        return f"no role of system, user, assistant or tool (got {shown(message.get('role'))})"
+        return "no role of system, user, assistant or tool"
     content = message.get("content", message.get("value"))
     if content is None and not message.get("tool_calls"):
         return "no content"

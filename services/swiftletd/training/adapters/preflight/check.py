@@ -1,0 +1,66 @@
+"""The port that the use cases know."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from swiftletd.kernel.errors import ServiceError
+from swiftletd.training.adapters.preflight.inspect import confine, inspect
+from swiftletd.training.adapters.preflight.order import Facts, Order
+from swiftletd.training.adapters.preflight.places import Places
+from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
+from swiftletd.training.domain.job import Job
+from swiftletd.training.domain.params import restore_params, to_dict
+from swiftletd.training.settings import TrainingSettings
+
+
+class TrainerUnavailable(ServiceError):
+    """There is no usable trainer environment; the message says how to get one."""
+
+    code = "FAILED_PRECONDITION"
+    reason = "TRAINER_UNAVAILABLE"
+
+
+class LocalPreflight:
+    """See ports.Preflight. PREFLIGHT=false leaves the files unread, not the paths unchecked."""
+
+    def __init__(self, settings: TrainingSettings, schema: SwiftSchema) -> None:
+        self._schema, self._rows = schema, settings.preflight_rows
+        self._reads = settings.preflight
+        self._places = Places(base=settings.work_dir.absolute(), roots=settings.roots())
+
+    async def check(self, job: Job) -> Job:
+        """The job with its paths made absolute. Raises InvalidArgument with each fault found."""
+        return await asyncio.to_thread(self._check, job)
+
+    def _check(self, job: Job) -> Job:
+        order = _order(job)
+        checked = self.facts(order).order if self._reads else confine(order, self._places)
+        return replace(
+            job,
+            model_path=checked.model_path,
+            data_path=checked.data_path,
+            output_dir=checked.output_dir,
+            params=to_dict(checked.params),
+        )
+
+    def facts(self, order: Order) -> Facts:
+        """What can be learned of an order without starting it. Raises InvalidParams, TrainerUnavailable."""
+        try:
+            installation = self._schema.installation()
+        except TrainerMissing as error:
+            raise TrainerUnavailable(str(error)) from None
+        return inspect(order, self._places, installation, rows=self._rows)
+
+
+def _order(job: Job) -> Order:
+    return Order(
+        method=job.method,
+        params=restore_params(job.trainer_type, job.params),
+        model_path=job.model_path,
+        data_path=job.data_path,
+        output_dir=job.output_dir,
+        keep_optimizer=job.max_retries > 0,
+        at=f"{job.trainer_type}_params",
+    )
