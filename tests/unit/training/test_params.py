@@ -66,6 +66,17 @@ def test_nothing_sent_is_the_defaults():
     assert to_dict(parse_params(MLLM, Method.SFT, {})) == defaults(MLLM)
 
 
+def test_a_null_is_a_parameter_that_was_not_sent():
+    assert to_dict(
+        parse_params(LLM, Method.SFT, {"batch_size": None, "target_modules": None, "nope": None})
+    ) == defaults(LLM)
+
+
+def test_lists_have_limits():
+    assert "at least 1" in faults({"target_modules": []})["target_modules"]
+    assert "at most 64" in faults({"target_modules": ["a"] * 65})["target_modules"]
+
+
 def test_each_type_has_its_model():
     assert isinstance(parse_params(LLM, Method.SFT, {}), LLMTrainingParams)
     assert isinstance(parse_params(MLLM, Method.SFT, {}), MLLMTrainingParams)

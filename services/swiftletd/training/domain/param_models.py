@@ -112,10 +112,9 @@ class BaseTrainingParams(BaseModel):
         Field(description="Stop after so many steps, whatever num_epochs says."),
     ] = None
     val_dataset: Annotated[
-        tuple[PathText, ...] | None,
-        OneOrMore,
+        Annotated[tuple[PathText, ...], Field(min_length=1, max_length=64), OneOrMore] | None,
         swift("val_dataset"),
-        Field(min_length=1, max_length=64, description="Data sets to evaluate on: local paths or hub ids."),
+        Field(description="Data sets to evaluate on: local paths or hub ids."),
     ] = None
     split_dataset_ratio: Annotated[
         float,
@@ -153,12 +152,9 @@ class BaseTrainingParams(BaseModel):
         Field(ge=0, le=1, allow_inf_nan=False, description="Weight decay of the optimizer."),
     ] = None
     target_modules: Annotated[
-        tuple[Name, ...] | None,
-        OneOrMore,
+        Annotated[tuple[Name, ...], Field(min_length=1, max_length=64), OneOrMore] | None,
         swift("target_modules"),
         Field(
-            min_length=1,
-            max_length=64,
             description="Modules that get adapters; all-linear is ms-swift's default.",
         ),
     ] = None
@@ -187,12 +183,9 @@ class BaseTrainingParams(BaseModel):
         Field(description="Checkpoint directory to go on from."),
     ] = None
     report_to: Annotated[
-        tuple[Reporter, ...] | None,
-        OneOrMore,
+        Annotated[tuple[Reporter, ...], Field(min_length=1, max_length=4), OneOrMore] | None,
         swift("report_to"),
         Field(
-            min_length=1,
-            max_length=4,
             description="Where metrics are also sent: tensorboard, wandb, swanlab, none.",
         ),
     ] = None
@@ -248,18 +241,19 @@ class BaseTrainingParams(BaseModel):
         ),
     ] = None
     reward_funcs: Annotated[
-        tuple[Reward, ...] | None,
-        OneOrMore,
+        Annotated[tuple[Reward, ...], Field(min_length=1, max_length=16), OneOrMore] | None,
         swift("reward_funcs", rlhf=(GRPO,)),
-        Field(min_length=1, max_length=16, description="Reward functions; required for grpo."),
+        Field(description="Reward functions; required for grpo."),
     ] = None
     reward_weights: Annotated[
-        tuple[Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)], ...] | None,
-        OneOrMore,
+        Annotated[
+            tuple[Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)], ...],
+            Field(min_length=1, max_length=16),
+            OneOrMore,
+        ]
+        | None,
         swift("reward_weights", rlhf=(GRPO,)),
-        Field(
-            min_length=1, max_length=16, description="One weight for each of reward_funcs; all 1 by default."
-        ),
+        Field(description="One weight for each of reward_funcs; all 1 by default."),
     ] = None
     num_generations: Annotated[
         int | None,

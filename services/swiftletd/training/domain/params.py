@@ -45,7 +45,7 @@ __all__ = [
 def parse_params(
     trainer_type: TrainerType, method: Method, raw: Mapping[str, Any], *, at: str = "", devices: int = 1
 ) -> BaseTrainingParams:
-    """Check what a client sent (only what it set) and fill in the rest.
+    """Check what a client sent and fill in the rest; None is a parameter that was not sent.
 
     `at` is the block's name in the request, for the violations ("train_params" gives "train_params.vit_lr");
     `devices` the number of GPUs that the job asks for. Raises InvalidParams with every fault found.
@@ -85,10 +85,11 @@ def parse_method(word: str) -> Method:
 
 def _renamed(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Violation]]:
     """The mapping under current names; two names for one parameter must agree."""
-    renamed: dict[str, Any] = {str(key): value for key, value in raw.items() if key not in ALIASES}
+    sent = {str(key): value for key, value in raw.items() if value is not None}
+    renamed: dict[str, Any] = {key: value for key, value in sent.items() if key not in ALIASES}
     faults = []
     for alias, name in ALIASES.items():
-        if alias in raw and _word(renamed.setdefault(name, raw[alias])) != _word(raw[alias]):
+        if alias in sent and _word(renamed.setdefault(name, sent[alias])) != _word(sent[alias]):
             text = f"is another name of {name}, and the two differ; send one of them"
             faults.append(Violation(field=alias, message=text))
     return renamed, faults
