@@ -68,13 +68,14 @@ class StepRunner:
         else:
             pid = child.pid
             outcome = self._follow(child)
+        result = fill(result_path(step, outcome), {"checkpoint": self._last_checkpoint})
         if step.name == TRAIN:
-            self._checkpoint = result_path(step, outcome)
+            self._checkpoint = result
         return StepEnd(
             step=step.name,
             exit_code=outcome.exit_code,
             success=is_success(step, outcome),
-            result_path=result_path(step, outcome),
+            result_path=result,
             final_loss=outcome.final_loss,
             seconds=round(time.monotonic() - began, 3),
             stopped=outcome.stopped,
