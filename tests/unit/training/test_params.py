@@ -195,6 +195,9 @@ class TestMethods:
         with pytest.raises(InvalidParams, match="method: must be sft, pt or rlhf"):
             parse_method("rlfh")
 
+    def test_pre_training_has_no_system_prompt(self):
+        assert "not for method pt" in faults({"system": "be kind"}, LLM, Method.PT)["system"]
+
     def test_rlhf_is_dpo_unless_told(self):
         assert parse_params(LLM, Method.RLHF, {"beta": 0.2}).rlhf_type == "dpo"
 

@@ -103,6 +103,8 @@ def _tuning(params: BaseTrainingParams) -> Iterator[Violation]:
 
 
 def _method(params: BaseTrainingParams, method: Method) -> Iterator[Violation]:
+    if method is Method.PT and params.system:
+        yield Violation("system", "is not for method pt, which trains on plain text; leave it out")
     chosen = params.rlhf_type if method is Method.RLHF else None
     for name, only in rlhf_fields(type(params)).items():
         if getattr(params, name) is None or chosen in only:
