@@ -87,7 +87,7 @@ class Training:
         return self._finish(total, total)
 
     def _terminated(self, number: int, frame: object) -> None:
-        """As ms-swift: it dies at once, or with --enable_jit_checkpoint saves after this step and leaves with 0."""
+        """As ms-swift: dies at once, or with --enable_jit_checkpoint saves after this step, leaves with 0."""
         if self._arguments.enable_jit_checkpoint == "true":
             self._asked = True
         elif not self._options("ignore_sigterm"):

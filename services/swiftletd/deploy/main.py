@@ -10,28 +10,28 @@ import httpx
 
 from swiftlet.deploy.v1 import deploy_service_pb2_grpc as rpc
 from swiftlet.event.v1.event_pb2 import Event
-from swiftletd.deploy.adapters.answers import GPU_EVENTS, EventAnswers, by_entry
+from swiftletd.deploy.adapters.answers import EventAnswers, by_entry
 from swiftletd.deploy.adapters.gateway import GatewayRoutes
 from swiftletd.deploy.adapters.models import LocalModels
 from swiftletd.deploy.adapters.prober import HttpProber
 from swiftletd.deploy.adapters.servers import Launching, LocalServers
-from swiftletd.deploy.adapters.store import EVENTS, RedisDeploymentStore
+from swiftletd.deploy.adapters.store import RedisDeploymentStore
 from swiftletd.deploy.settings import DeploySettings
 from swiftletd.deploy.usecases import Deploying
 from swiftletd.deploy.wire.consumer import Ears, owner
 from swiftletd.deploy.wire.queue import Queue
 from swiftletd.deploy.wire.servicer import DeployServicer
-from swiftletd.deploy.wire.watch import TAIL, Watches
+from swiftletd.deploy.wire.watch import Watches
 from swiftletd.kernel import lifecycle, logs
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.consumer import Consumer
 from swiftletd.kernel.bus.follower import Fields, Follower
 from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.redis.client import connect, connect_blocking
+from swiftletd.kernel.redis.keys import DEPLOY_EVENTS, GPU_EVENTS, RUN_EVENTS, RUN_TAIL
 from swiftletd.kernel.rpc.server import Server, running
 from swiftletd.kernel.settings import load
 
-RUN_EVENTS = "swiftlet:{runs}:events"
 SERVICE = "swiftlet.deploy.v1.DeployService"
 GROUP = "deploy"
 
@@ -54,7 +54,9 @@ async def serve(settings: DeploySettings) -> None:
             for name in ("gpu", "training")
         ]
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
-        follower = Follower(redis, readers[0], {GPU_EVENTS: by_entry, EVENTS: _by_subject, TAIL: _by_owner})
+        follower = Follower(
+            redis, readers[0], {GPU_EVENTS: by_entry, DEPLOY_EVENTS: _by_subject, RUN_TAIL: _by_owner}
+        )
         launching = Launching(
             runs=settings.runs(),
             trainer_python=settings.trainer_python,

@@ -14,21 +14,21 @@ from swiftletd.kernel.bus.consumer import Consumer
 from swiftletd.kernel.bus.follower import Fields, Follower
 from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.redis.client import connect, connect_blocking
+from swiftletd.kernel.redis.keys import GPU_EVENTS, RUN_EVENTS, RUN_TAIL, TRAINING_EVENTS
 from swiftletd.kernel.rpc.server import Server, running
 from swiftletd.kernel.settings import load
-from swiftletd.training.adapters.answers import GPU_EVENTS, EventAnswers, by_entry
+from swiftletd.training.adapters.answers import EventAnswers, by_entry
 from swiftletd.training.adapters.preflight import LocalPreflight
 from swiftletd.training.adapters.runs import Launching, LocalRuns
-from swiftletd.training.adapters.store import EVENTS, RedisJobStore
+from swiftletd.training.adapters.store import RedisJobStore
 from swiftletd.training.adapters.swift_schema import SwiftSchema
 from swiftletd.training.settings import TrainingSettings
 from swiftletd.training.usecases import Training
 from swiftletd.training.wire.consumer import Ears, owner
 from swiftletd.training.wire.health import HealthCheck
 from swiftletd.training.wire.servicer import TrainingServicer
-from swiftletd.training.wire.watch import TAIL, Watches
+from swiftletd.training.wire.watch import Watches
 
-RUN_EVENTS = "swiftlet:{runs}:events"
 SERVICE = "swiftlet.training.v1.TrainingService"
 GROUP = "training"
 
@@ -50,7 +50,7 @@ async def serve(settings: TrainingSettings) -> None:
             name: await stack.enter_async_context(grpc.aio.insecure_channel(settings.address(service)))
             for name, service in (("gpu_manager", "gpu"), ("deploy", "deploy"))
         }
-        parse = {GPU_EVENTS: by_entry, EVENTS: _by_subject, TAIL: _by_owner}
+        parse = {GPU_EVENTS: by_entry, TRAINING_EVENTS: _by_subject, RUN_TAIL: _by_owner}
         follower = Follower(redis, readers[0], parse)
         schema = SwiftSchema(settings.trainer_python, settings.swiftlet_home / "run" / "swift-schema")
         launching = Launching(

@@ -9,8 +9,7 @@ from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.deploy.ports import Answer
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.follower import Fields, Follower, Subscription
-
-GPU_EVENTS = "swiftlet:{gpu}:events"
+from swiftletd.kernel.redis.keys import GPU_EVENTS
 
 
 def by_entry(fields: Fields) -> tuple[str, Event]:

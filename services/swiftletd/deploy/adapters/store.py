@@ -12,10 +12,10 @@ from swiftletd.deploy.adapters.events import to_event
 from swiftletd.deploy.domain.deployment import Change, Deployment
 from swiftletd.deploy.ports import Page, PortTaken, Stale
 from swiftletd.kernel.clock import Clock
+from swiftletd.kernel.redis.keys import DEPLOY_EVENTS
 from swiftletd.kernel.redis.script import Script
 
 PREFIX = "swiftlet:{deploy}:"
-EVENTS = f"{PREFIX}events"
 UNFINISHED = f"{PREFIX}unfinished"
 PORTS = f"{PREFIX}ports"
 REQUEST_TTL = 7 * 24 * 3600  # seconds that a request id is remembered
@@ -41,7 +41,7 @@ class RedisDeploymentStore:
         keys = [
             f"{PREFIX}deployment:{it.id}",
             UNFINISHED,
-            EVENTS,
+            DEPLOY_EVENTS,
             f"{PREFIX}request:{request_id or '-'}",
             PORTS,
             *(f"{PREFIX}deployments:{state}" for state in ("any", old, it.state)),

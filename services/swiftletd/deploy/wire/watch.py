@@ -7,14 +7,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from swiftlet.deploy.v1 import deploy_service_pb2 as pb
-from swiftletd.deploy.adapters.store import EVENTS
 from swiftletd.deploy.domain.deployment import RESTING, Deployment
 from swiftletd.deploy.usecases import Deploying
 from swiftletd.deploy.wire.convert import to_deployment, to_line
 from swiftletd.kernel.bus.follower import Follower, Wake
 from swiftletd.kernel.errors import NotReady, ResumeTokenExpired
+from swiftletd.kernel.redis.keys import DEPLOY_EVENTS, RUN_TAIL
 
-TAIL = "swiftlet:{runs}:tail"
 BATCH = 500  # lines in a message
 CHECKPOINT_SECONDS = 15.0
 
@@ -33,7 +32,7 @@ class Watches:
     async def state(self, key: str, token: str) -> AsyncIterator[pb.WatchDeploymentResponse]:
         """The deployment now and after each change, until it has ended."""
         sent = token
-        with self._follower.wake((EVENTS, key)) as wake:
+        with self._follower.wake((DEPLOY_EVENTS, key)) as wake:
             while True:
                 wake.clear()
                 it = await self._deploying.get(key)
@@ -55,7 +54,7 @@ class Watches:
         number, offset = _parse(token) if token else (number, 0)
         if tail is not None and not token:
             offset = await self._deploying.servers.tail(it.entry(number), max(0, min(tail, 10_000)))
-        with self._follower.wake((EVENTS, key), (TAIL, key)) as wake:
+        with self._follower.wake((DEPLOY_EVENTS, key), (RUN_TAIL, key)) as wake:
             while True:
                 wake.clear()
                 it = await self._deploying.get(key)

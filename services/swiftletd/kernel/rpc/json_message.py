@@ -183,7 +183,7 @@ def _convert(field: FieldDescriptor) -> Convert:
             return partial(_integer, -(2**31), 2**31 - 1)
         case FieldDescriptor.CPPTYPE_INT64:
             return partial(_integer, -(2**63), 2**63 - 1)
-        case FieldDescriptor.CPPTYPE_ENUM:
+        case FieldDescriptor.CPPTYPE_ENUM if field.enum_type:
             return partial(_enum, *_words(field.enum_type))
         case _:
             raise TypeError(f"{field.full_name}: fields of this type are not taken from JSON")

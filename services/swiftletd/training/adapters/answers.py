@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.follower import Fields, Follower, Subscription
+from swiftletd.kernel.redis.keys import GPU_EVENTS
 from swiftletd.training.ports import Answer
-
-GPU_EVENTS = "swiftlet:{gpu}:events"
 
 
 def by_entry(fields: Fields) -> tuple[str, Event]:

@@ -9,13 +9,13 @@ import msgspec
 from redis.asyncio import Redis
 
 from swiftletd.kernel.clock import Clock
+from swiftletd.kernel.redis.keys import TRAINING_EVENTS
 from swiftletd.kernel.redis.script import Script
 from swiftletd.training.adapters.events import to_event
 from swiftletd.training.domain.job import Change, Happened, Job, State
 from swiftletd.training.ports import Filter, HistoryItem, Page, Stale
 
 PREFIX = "swiftlet:{training}:"
-EVENTS = f"{PREFIX}events"
 UNFINISHED = f"{PREFIX}unfinished"
 REQUEST_TTL = 7 * 24 * 3600  # seconds that a request id is remembered
 MOST_SEARCHED = 20_000  # jobs that a text search looks at, newest first
@@ -143,7 +143,7 @@ def _job_key(job_id: str) -> str:
 
 def _keys(job_id: str, request_id: str) -> list[str]:
     request = f"{PREFIX}request:{request_id or '-'}"
-    return [_job_key(job_id), UNFINISHED, f"{PREFIX}history:{job_id}", EVENTS, request]
+    return [_job_key(job_id), UNFINISHED, f"{PREFIX}history:{job_id}", TRAINING_EVENTS, request]
 
 
 def _moves(before: Job | None, job: Job) -> tuple[list[str], list[str]]:

@@ -14,11 +14,20 @@ from swiftletd.training.domain.param_catalogue import swift_of
 from swiftletd.training.domain.param_fields import Method
 from swiftletd.training.domain.param_models import BaseTrainingParams, MLLMTrainingParams
 from swiftletd.training.domain.param_rules import DEFAULT_QUANT_METHOD, OWN_RATE, rlhf_type_of
+from swiftletd.training.domain.placeholders import CHECKPOINT, MASTER_PORT
 
-MASTER_PORT = "{master_port}"
-"""Replaced by the runner with a port that is free when the step starts."""
-CHECKPOINT = "{checkpoint}"
-"""Replaced by the runner with the last checkpoint of the training step."""
+__all__ = [
+    "CHECKPOINT",
+    "MASTER_PORT",
+    "MERGEABLE",
+    "Command",
+    "Trainer",
+    "TrainingTask",
+    "export_command",
+    "job_output_dir",
+    "train_command",
+]
+
 MERGEABLE = frozenset({"lora", "longlora", "adalora", "llamapro"})
 """The train types whose adapters ms-swift merges into the model."""
 

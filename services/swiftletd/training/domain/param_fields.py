@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from swiftletd.training.domain.placeholders import placeholder_in
+
 
 class TrainerType(StrEnum):
     """Which parameter model a job has."""
@@ -53,9 +55,11 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _without_nul(value: str) -> str:
+def _plain(value: str) -> str:
     if "\0" in value:
         raise ValueError("must not contain a NUL character")
+    if word := placeholder_in(value):
+        raise ValueError(f"must not contain {word}, which Swiftlet fills in itself")
     return value
 
 
@@ -71,7 +75,7 @@ def _whole(value: int | float) -> int | float:
 
 Word = BeforeValidator(_lower)
 OneOrMore = BeforeValidator(_as_tuple)
-Text = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
 Name = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 PathText = Annotated[Text, Field(max_length=4096), AfterValidator(_no_flag)]
 Epochs = Annotated[

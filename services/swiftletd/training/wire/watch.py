@@ -14,13 +14,12 @@ from swiftlet.training.v1 import job_pb2
 from swiftlet.training.v1 import training_service_pb2 as pb
 from swiftletd.kernel.bus.follower import Follower, Wake
 from swiftletd.kernel.errors import NotReady, ResumeTokenExpired
-from swiftletd.training.adapters.store import EVENTS
+from swiftletd.kernel.redis.keys import RUN_TAIL, TRAINING_EVENTS
 from swiftletd.training.domain.job import Job
 from swiftletd.training.ports import Line
 from swiftletd.training.usecases import Training
 from swiftletd.training.wire.convert import to_event, to_line, to_progress
 
-TAIL = "swiftlet:{runs}:tail"
 BATCH = 500  # lines in a message
 CHECKPOINT_SECONDS = 15.0
 
@@ -39,7 +38,7 @@ class Watches:
     async def progress(self, job_id: str, token: str) -> AsyncIterator[pb.WatchTrainingJobProgressResponse]:
         """The progress now and after each change."""
         last, sent = None, token
-        with self._follower.wake((EVENTS, job_id), (TAIL, job_id)) as wake:
+        with self._follower.wake((TRAINING_EVENTS, job_id), (RUN_TAIL, job_id)) as wake:
             while True:
                 wake.clear()
                 job = await self._training.get(job_id)
@@ -71,7 +70,7 @@ class Watches:
         number, offset = _parse(token) if token else (job.attempts[-1].number if job.attempts else 1, 0)
         if tail is not None and not token:
             offset = await self._tail_begin(job, number, tail)
-        with self._follower.wake((EVENTS, job_id), (TAIL, job_id)) as wake:
+        with self._follower.wake((TRAINING_EVENTS, job_id), (RUN_TAIL, job_id)) as wake:
             while True:
                 wake.clear()
                 job = await self._training.get(job_id)
@@ -101,7 +100,7 @@ class Watches:
         after = token
         if token and not token.replace("-", "").isdecimal():
             raise ResumeTokenExpired(token)
-        with self._follower.wake((EVENTS, job_id)) as wake:
+        with self._follower.wake((TRAINING_EVENTS, job_id)) as wake:
             while True:
                 wake.clear()
                 job = await self._training.get(job_id)

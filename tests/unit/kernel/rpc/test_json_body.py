@@ -151,8 +151,10 @@ def test_three_point_zero_is_an_integer():
         (
             {"resources": {"nodes": 2}},
             "resources.nodes",
-            "unknown field; there are: gpus, gpu_memory_gib, gpu_name, min_gpu_memory_gib,"
-            " allow_many_machines",
+            (
+                "unknown field; there are: gpus, gpu_memory_gib, gpu_name, min_gpu_memory_gib,"
+                " allow_many_machines"
+            ),
         ),
         (b'{"priority": 1, "priority": 2}', "priority", "is given more than once; leave one"),
         (

@@ -19,6 +19,7 @@ from swiftletd.training.domain.installation import Installation
 from swiftletd.training.domain.model_identity import Identity, identify, unknown_words
 from swiftletd.training.domain.needs import missing_packages
 from swiftletd.training.domain.param_fields import Method, TrainerType
+from swiftletd.training.domain.placeholders import placeholder_in
 from swiftletd.training.domain.rows import Need
 from swiftletd.training.domain.violations import InvalidParams, Violation, in_file, placed
 
@@ -37,9 +38,11 @@ def inspect(order: Order, places: Places, installation: Installation, *, rows: i
 def confine(order: Order, places: Places) -> Order:
     """Only make paths absolute and keep the results below the roots. Raises InvalidParams."""
     absolute = resolved(order, places)
-    fault = _output_fault(absolute.output_dir, places)
-    if fault:
-        raise InvalidParams([Violation("output_dir", fault, "PATH_NOT_USABLE")])
+    faults = _placeholders(order)
+    if text := _output_fault(absolute.output_dir, places):
+        faults.append(Violation("output_dir", text, "PATH_NOT_USABLE"))
+    if faults:
+        raise InvalidParams(faults)
     return absolute
 
 
@@ -52,6 +55,7 @@ class _Inspection:
 
     def run(self) -> Facts:
         """What was learned; only to be used where `faults` stays empty."""
+        self.faults += _placeholders(self._order)
         model = self._model()
         identity = self._identity(model)
         dataset = self._dataset(self._order.data_path, "data_path")
@@ -164,6 +168,15 @@ class _Inspection:
         except (OSError, ValueError) as error:
             self.faults.append(Violation(at, _words(error), "PATH_NOT_USABLE"))
         return None
+
+
+def _placeholders(order: Order) -> list[Violation]:
+    paths = {"model_path": order.model_path, "data_path": order.data_path, "output_dir": order.output_dir}
+    return [
+        Violation(field, f"must not contain {word}, which Swiftlet fills in itself", "PATH_NOT_USABLE")
+        for field, path in paths.items()
+        if (word := placeholder_in(path))
+    ]
 
 
 def _output_fault(path: str, places: Places) -> str:
