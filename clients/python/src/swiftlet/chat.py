@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import Any, TypedDict
 
 from swiftlet._shared.config import Address
@@ -46,8 +46,7 @@ def stream(
         headers={"Content-Type": "application/json", "Accept": "text/event-stream"},
     )
     with _open(request, timeout) as response:
-        for line in response:
-            data = line.decode("utf-8", "replace").strip().removeprefix("data:").strip()
+        for data in _events(response):
             if data == "[DONE]":
                 return
             yield from _words(data)
@@ -66,6 +65,14 @@ def _open(request: urllib.request.Request, timeout: float) -> HTTPResponse:
             f"Nothing answers at {request.host}. {remedy}", Cause(code="UNAVAILABLE")
         ) from error
     return response
+
+
+def _events(response: HTTPResponse) -> Iterator[str]:
+    try:
+        for line in response:
+            yield line.decode("utf-8", "replace").strip().removeprefix("data:").strip()
+    except (OSError, HTTPException) as error:
+        raise Unavailable("The model server broke off its answer. Ask again.") from error
 
 
 def _root(request: urllib.request.Request) -> str:

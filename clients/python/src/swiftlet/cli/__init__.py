@@ -1,0 +1,5 @@
+"""The command `swiftlet`."""
+
+from swiftlet.cli.main import cli, main
+
+__all__ = ["cli", "main"]

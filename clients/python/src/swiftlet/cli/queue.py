@@ -1,0 +1,152 @@
+"""Commands about the queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Group
+from rich.text import Text
+
+from swiftlet.cli import render
+from swiftlet.cli.app import App, job_argument, json_option, pass_app, plain
+from swiftlet.cli.live import follow
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from swiftlet import Queue
+    from swiftlet.gpu.v1.queue_pb2 import QueueItem
+
+
+@click.group("queue", invoke_without_command=True)
+@click.option("-w", "--watch", is_flag=True, help="Show each change as it comes.")
+@json_option
+@click.pass_context
+def queue(context: click.Context, watch: bool, as_json: bool) -> None:
+    """Show what waits for GPUs, or change it."""
+    if context.invoked_subcommand:
+        return
+    app = context.ensure_object(App)
+    if watch and as_json:
+        for listed in app.client.watch_queue():
+            for item in listed.items:
+                app.show_json_line(item)
+    elif watch:
+        follow(app, (_view(listed) for listed in app.client.watch_queue()))
+    elif as_json:
+        app.show_json(app.client.queue().items)
+    else:
+        app.show(_view(app.client.queue()))
+
+
+def _view(listed: Queue) -> RenderableType:
+    if not listed.items:
+        return Text("Nothing waits.", style="dim")
+    columns = ("place", "id", "kind", "priority", "gpus", "starts", "why it waits")
+    rows = (_row(item) for item in listed.items)
+    shown: list[RenderableType] = [render.table(columns, rows, right=("place", "priority", "gpus"))]
+    shown += [
+        Text(f"  {item.job_id}: {plain(hint.message)}", style="cyan")
+        for item in listed.items
+        for hint in item.hints
+    ]
+    if listed.total > len(listed.items):
+        shown.append(Text(f"and {listed.total - len(listed.items)} more", style="dim"))
+    return Group(*shown)
+
+
+def _row(item: QueueItem) -> list[str | Text]:
+    reason = Text("held", style="magenta") if item.held else Text(plain(item.reason))
+    return [
+        str(item.queue_position),
+        item.job_id,
+        item.kind,
+        str(item.priority),
+        str(item.gpus or 1),
+        starts(item),
+        reason,
+    ]
+
+
+def starts(item: QueueItem) -> str:
+    """When it starts: "10:04:00, by 10:20:00 at the latest", or in the words of the suite."""
+    if not item.predicted_start_p50:
+        return item.estimated_wait_time or "unknown"
+    latest = f" to {render.moment(item.predicted_start_p90)}" if item.predicted_start_p90 else ""
+    return f"{render.moment(item.predicted_start_p50)}{latest}"
+
+
+@queue.command("move")
+@job_argument()
+@click.argument("priority", type=click.IntRange(0, 10))
+@pass_app
+def move(app: App, job_id: str, priority: int) -> None:
+    """Give a waiting job another priority, 0 to 10."""
+    app.say(plain(app.client.move(job_id, priority).message))
+
+
+@queue.command("hold")
+@job_argument()
+@pass_app
+def hold(app: App, job_id: str) -> None:
+    """Hold a waiting job back; it keeps its place."""
+    app.say(plain(app.client.hold(job_id).message))
+
+
+@queue.command("release")
+@job_argument()
+@pass_app
+def release(app: App, job_id: str) -> None:
+    """Let a held job wait for its turn again."""
+    app.say(plain(app.client.release(job_id).message))
+
+
+@queue.command("remove")
+@job_argument()
+@pass_app
+def remove(app: App, job_id: str) -> None:
+    """Take a job out; it stays, pending, and can be started again."""
+    app.say(plain(app.client.dequeue(job_id).message))
+
+
+@queue.command("process")
+@json_option
+@pass_app
+def process(app: App, as_json: bool) -> None:
+    """Make one scheduling pass now."""
+    done = app.client.process_queue()
+    if as_json:
+        app.show_json(done)
+        return
+    for line in (done.message, *done.result.details):
+        app.say(plain(line))
+
+
+@queue.command("pause")
+@pass_app
+def pause(app: App) -> None:
+    """Grant no GPUs until `resume`. What runs goes on."""
+    app.say(plain(app.client.stop_processor().message))
+
+
+@queue.command("resume")
+@pass_app
+def resume(app: App) -> None:
+    """Grant GPUs again."""
+    app.say(plain(app.client.start_processor().message))
+
+
+@queue.command("score")
+@json_option
+@pass_app
+def score(app: App, as_json: bool) -> None:
+    """Tell how often the predicted starts were kept."""
+    found = app.client.prediction_score()
+    if as_json:
+        app.show_json(found)
+    else:
+        app.say(plain(found.message))
+
+
+COMMANDS = (queue,)
