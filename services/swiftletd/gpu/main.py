@@ -21,6 +21,7 @@ from swiftletd.gpu.usecases.board import Board
 from swiftletd.gpu.usecases.books import Books
 from swiftletd.gpu.usecases.desk import Desk
 from swiftletd.gpu.usecases.grants import Grants
+from swiftletd.gpu.usecases.hearsay import Hearsay, Rumour
 from swiftletd.gpu.usecases.herald import Herald
 from swiftletd.gpu.usecases.intake import Intake
 from swiftletd.gpu.usecases.leases import Leases
@@ -33,8 +34,9 @@ from swiftletd.gpu.wire.consumer import Inbox
 from swiftletd.gpu.wire.servicer import GpuServicer
 from swiftletd.gpu.wire.watch import Watches
 from swiftletd.kernel import lifecycle, logs
+from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.consumer import Consumer
-from swiftletd.kernel.bus.follower import Fields, Follower
+from swiftletd.kernel.bus.follower import Fields, Follower, Overflow
 from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.redis.client import connect, connect_blocking
 from swiftletd.kernel.rpc.server import Server, running
@@ -44,6 +46,7 @@ SERVICE = "swiftlet.gpu.v1.GpuService"
 GROUP = "gpu"
 INBOXES = ("swiftlet:{training}:events", "swiftlet:{deploy}:events", keys.RUNS_EVENTS)
 MIB_PER_GB = 1024
+HEARD_AT_ONCE = 100_000
 
 
 def main() -> None:
@@ -74,7 +77,7 @@ async def serve(settings: GpuSettings) -> None:
         inbox = Inbox(Intake(books, leases), leases, scheduler, clock)
 
         server = Server("gpu", settings)
-        follower = Follower(redis, follower_reader, {keys.EVENTS: _any})
+        follower = Follower(redis, follower_reader, {keys.EVENTS: _rumour})
         servicer = GpuServicer(
             Answers(books, oracle, survey),
             Desk(books, scheduler.wake),
@@ -91,7 +94,9 @@ async def serve(settings: GpuSettings) -> None:
         await lifecycle.persist(survey.begin)
         sources = zip(INBOXES, readers, strict=True)
         consumers = [_consumer(redis, reader, stream, inbox) for stream, reader in sources]
-        work = [follower.run(), scheduler.run(), scheduler.lead(), herald.run(), sweep.run()]
+        hearsay = Hearsay(books, scheduler.wake)
+        work = [follower.run(), _listen(follower, hearsay), hearsay.run(), herald.run(), sweep.run()]
+        work += [scheduler.run(), scheduler.lead()]
         await stack.enter_async_context(lifecycle.background(*work, *(c.run() for c in consumers)))
         await follower.ready()
         await server.serve()
@@ -125,5 +130,17 @@ def _owner(settings: GpuSettings) -> str:
     return f"{platform.node()} {settings.listen('gpu')}"
 
 
-def _any(fields: Fields) -> tuple[str, str]:
-    return "", fields[b"type"].decode()
+def _rumour(fields: Fields) -> tuple[str, Rumour]:
+    event = envelope.decode(fields)
+    return "", Rumour(event.type, event.subject, event.version)
+
+
+async def _listen(follower: Follower, hearsay: Hearsay) -> None:
+    """Hands on what the follower reads of our own stream."""
+    while True:
+        with follower.subscribe(keys.EVENTS, limit=HEARD_AT_ONCE) as subscription:
+            try:
+                async for item in subscription:
+                    hearsay.hear(item.value)
+            except Overflow:
+                hearsay.miss()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
 
+from swiftletd.gpu.domain.device import MIB_PER_GIB
 from swiftletd.gpu.domain.durations import Estimate
 from swiftletd.gpu.domain.entry import Entry
 from swiftletd.gpu.domain.policy import Policy
@@ -33,10 +34,10 @@ class Change(Enum):
 
 
 SAYS = {
-    Change.GPUS: "on {0} GPU(s) instead of {1}",
+    Change.GPUS: "with {0} instead of {1}",
     Change.GPU_NAME: "on {0} instead of {1}",
     Change.MACHINES: "on several machines instead of one",
-    Change.SHARED: "on a shared GPU, with {0} MiB of it,",
+    Change.SHARED: "on a shared GPU, with {0} of it,",
     Change.PRIORITY: "with priority {0} instead of {1}",
 }
 
@@ -52,9 +53,16 @@ class Hint:
     instead_of: Prediction
 
     def sentence(self, now: float) -> str:
-        what = SAYS[self.change].format(self.value, self.was)
+        what = SAYS[self.change].format(self._in_words(), self.was)
         when = max(0.0, (self.start.p50 or now) - now)
         return f"{what} it starts " + ("at once" if when < 1 else f"in about {span(when)}")
+
+    def _in_words(self) -> str:
+        if self.change is Change.GPUS:
+            return "1 GPU" if self.value == "1" else f"{self.value} GPUs"
+        if self.change is Change.SHARED:
+            return f"{int(self.value) / MIB_PER_GIB:.3g} GiB"
+        return self.value
 
 
 def hints(

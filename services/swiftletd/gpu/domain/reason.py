@@ -116,11 +116,26 @@ def _frees(blocker: Blocker) -> str:
 def _blocked(reason: Reason) -> str:
     shown = [_frees(blocker) for blocker in reason.blockers[:SHOWN]]
     more = len(reason.blockers) - SHOWN
-    return "".join(f"; {text}" for text in shown) + (f"; and {more} more jobs" if more > 0 else "")
+    return "".join(f"; {text}" for text in shown) + (
+        f"; and {more} more {'job' if more == 1 else 'jobs'}" if more > 0 else ""
+    )
 
 
 def _are(count: int) -> str:
     return "1 is" if count == 1 else f"{count or 'none'} are"
+
+
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"
+
+
+def _too_few(reason: Reason) -> str:
+    few = (
+        f"at most {_are(reason.exist)} on one machine"
+        if reason.same_machine
+        else f"only {reason.exist} exist here"
+    )
+    return f"{_needs(reason)}; {few}"
 
 
 def _busy(reason: Reason) -> str:
@@ -149,10 +164,10 @@ SENTENCES: Mapping[Code, Callable[[Reason], str]] = MappingProxyType(
         Code.HELD: lambda _: "is on hold: release it to let it run",
         Code.NOT_BEFORE: lambda r: f"is not to start before its time, which comes in {span(r.wait_s or 0)}",
         Code.NO_SUCH_DEVICE: lambda r: f"{_needs(r)}; no device here is of that kind",
-        Code.TOO_FEW_DEVICES: lambda r: f"{_needs(r)}; only {r.exist} exist" + (" there" * r.same_machine),
-        Code.UNHEALTHY: lambda r: f"{_needs(r)}; of {r.exist}, only {r.free} are in service",
+        Code.TOO_FEW_DEVICES: _too_few,
+        Code.UNHEALTHY: lambda r: f"{_needs(r)}; of {r.exist}, only {_are(r.free)} in service",
         Code.QUOTA_GPUS: lambda r: f"{_needs(r)}; its project may use {r.limit} at a time, and uses {r.used}",
-        Code.QUOTA_JOBS: lambda r: f"its project may run {r.limit} jobs at a time, and runs {r.used}",
+        Code.QUOTA_JOBS: lambda r: f"its project may run {_jobs(r.limit)} at a time, and runs {r.used}",
         Code.STRANGER: lambda r: f"{_needs(r)}; {_are(r.free)} free. {r.busy}",
         Code.BUSY: _busy,
         Code.FRAGMENTED: _fragmented,

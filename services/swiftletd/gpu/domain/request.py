@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 MAX_GPUS = 1024
+MAX_NAME = 128
 MAX_MEMORY_MIB = 16 * 1024 * 1024
 MIN_PRIORITY, MAX_PRIORITY = 0, 10
 
@@ -60,6 +62,10 @@ class Request:
             raise RequestError("min_memory_mib", f"must be from 0 to {MAX_MEMORY_MIB} MiB")
         if self.shared and self.memory_mib is None:
             raise RequestError("memory_mib", "is required for a shared request: say how much each GPU needs")
+        if len(self.gpu_name) > MAX_NAME:
+            raise RequestError("gpu_name", f"must have at most {MAX_NAME} letters")
+        if not 0 <= self.earliest_start < inf:
+            raise RequestError("earliest_start", "must be a time in seconds since the epoch, or 0")
         if self.time_limit_s is not None and not self.time_limit_s > 0:
             raise RequestError("time_limit_s", "must be more than 0; leave it out for no limit")
 

@@ -64,10 +64,17 @@ def _job(row: dict[str, str], where: str, with_priority: bool) -> Job:
         id=row["job_id"],
         submit_s=_number(row, "submit_s", where),
         duration_s=duration,
-        gpus=int(_number(row, "num_gpus", where, 1, MAX_GPUS)),
-        priority=int(_number(row, "priority", where, MIN_PRIORITY, MAX_PRIORITY)) if with_priority else 0,
+        gpus=_whole(row, "num_gpus", where, 1, MAX_GPUS),
+        priority=_whole(row, "priority", where, MIN_PRIORITY, MAX_PRIORITY) if with_priority else 0,
         guess_s=duration,
     )
+
+
+def _whole(row: dict[str, str], column: str, where: str, least: int, most: int) -> int:
+    value = _number(row, column, where, least, most)
+    if not value.is_integer():
+        raise TraceError(f"{where}: {column} must be a whole number, not {value:g}")
+    return int(value)
 
 
 def _number(row: dict[str, str], column: str, where: str, least: float = 0.0, most: float = 1e12) -> float:

@@ -31,6 +31,12 @@ class Books:
         """Fills the mirror at the start."""
         self.board.fill(await self.store.load())
 
+    async def reload(self) -> None:
+        """Reads everything again."""
+        loaded = await self.store.load()
+        self.board.fill(loaded)
+        await self.refresh(self.board.records.keys() - {record.id for record in loaded.records})
+
     async def commit(
         self, write: Callable[[Sequence[C]], Awaitable[list[Outcome]]], changes: Sequence[C]
     ) -> list[Outcome]:
