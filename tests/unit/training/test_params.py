@@ -121,6 +121,7 @@ def test_every_parameter_is_described(trainer: TrainerType):
         ("quant_bits", 5, "must be 1, 2, 3, 4 or 8 (got 5)"),
         ("system", "", "must not be empty (got '')"),
         ("system", "a\0b", "must not contain a NUL character (got 'a\\x00b')"),
+        ("system", "on {port}", "must not contain {port}, which Swiftlet fills in itself"),
         ("torch_dtype", "bfloat", "Did you mean 'bfloat16'?"),
         ("train_type", "lorra", "Did you mean 'lora'?"),
         ("extra_args", "x", "must be an object of texts (got 'x')"),

@@ -106,6 +106,10 @@ def test_every_fault_is_told_at_once(base: Path, asking: Asking):
     assert found["data_path"] == f"{base}/nope is not there"
 
 
+def test_a_path_holds_no_placeholder_of_ours(asking: Asking):
+    assert "{checkpoint}" in asking.faults(output_dir="{checkpoint}/x")["output_dir"]
+
+
 class TestModel:
     def test_neither_path_nor_id(self, asking: Asking):
         assert "owner/name" in asking.faults(model_path="model-x")["model_path"]
