@@ -243,6 +243,19 @@ class TestDataset:
         (base / "set" / "data" / "a.jsonl").write_text('{"query": "x"}\n')
         assert "data/a.jsonl:1" in asking.faults(data_path="set")["data_path"]
 
+    def test_a_directory_of_json_is_left_to_its_loader(self, base: Path, asking: Asking):
+        (base / "set").mkdir()
+        (base / "set" / "data.json").write_text("{}")
+        assert asking.facts(data_path="set").rows is None
+
+    def test_no_rows_are_looked_at_where_none_are_wanted(self, base: Path, asking: Asking):
+        (base / "a.jsonl").write_text("broken")
+        assert asking.facts(rows=0, data_path="a.jsonl").rows is None
+
+    def test_the_ending_is_taken_as_it_is_written(self, base: Path, asking: Asking):
+        (base / "train.jsonl").rename(base / "train.JSONL")
+        assert "it takes jsonl" in asking.faults(data_path="train.JSONL")["data_path"]
+
     def test_validation_data_is_looked_at_too(self, asking: Asking):
         found = asking.faults({"val_dataset": ["train.jsonl", "./nope.jsonl"]})
         assert found.keys() == {"llm_params.val_dataset[1]"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from swiftletd.training.domain.violations import Violation, in_file
 
 MOST_FAULTS = 5
 """Faults told of one file: the same mistake is in every row more often than not."""
+MOST_ENTRIES = 10_000
+"""Entries of a directory that are looked through."""
 _DATA_FORMATS = "jsonl, json, csv, txt or parquet"
 
 
@@ -46,24 +49,24 @@ def read_dataset(path: Path, at: str, look: Look) -> LocalDataset:
     if not path.exists():
         raise Unreadable("is not there", path)
     file = _first_file(path) if path.is_dir() else path
+    if file is None or not look.rows:
+        return LocalDataset(None, ())
     if not is_known(file):
         raise Unreadable(f"is no data set that ms-swift reads; it takes {_DATA_FORMATS}", file)
     faults, looked_at = _faults(file, at, look)
-    if not looked_at and file.suffix.lower() != ".parquet":
+    if not looked_at and file.suffix != ".parquet":
         raise Unreadable("has no rows", file)
     return LocalDataset(None if path.is_dir() else count_rows(file), faults)
 
 
-def _first_file(directory: Path) -> Path:
-    """The first data file in a directory or just below it, as it is in a downloaded data set."""
-    found = sorted(path for pattern in ("*", "*/*") for path in directory.glob(pattern) if _is_data(path))
-    if not found:
+def _first_file(directory: Path) -> Path | None:
+    """The first file of rows in a directory or just below it; None where only its loader can tell."""
+    found = itertools.chain(directory.glob("*"), directory.glob("*/*"))
+    inside = sorted(path for path in itertools.islice(found, MOST_ENTRIES) if is_known(path))
+    if not inside:
         raise Unreadable(f"holds no data file ({_DATA_FORMATS})", directory)
-    return found[0]
-
-
-def _is_data(path: Path) -> bool:
-    return is_known(path) and path.suffix.lower() not in {".txt", ".json"} and path.is_file()
+    # A json or txt file in a downloaded data set describes it more often than not.
+    return next((path for path in inside if path.suffix not in {".json", ".txt"}), None)
 
 
 def _faults(file: Path, at: str, look: Look) -> tuple[tuple[Violation, ...], int]:

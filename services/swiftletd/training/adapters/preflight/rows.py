@@ -29,17 +29,17 @@ class Head:
 
 def first_rows(path: Path, most: int) -> Iterator[Numbered]:
     """Up to `most` rows with the lines on which they begin. Raises Unreadable, OSError."""
-    return itertools.islice(_READERS[path.suffix.lower()](path), most)
+    return itertools.islice(_READERS[path.suffix](path), most)
 
 
 def is_known(path: Path) -> bool:
-    """Whether ms-swift reads files of this kind."""
-    return path.suffix.lower() in _READERS
+    """Whether ms-swift reads files of this kind; it takes `.JSONL` for something else than `.jsonl`."""
+    return path.suffix in _READERS
 
 
 def count_rows(path: Path) -> int | None:
     """How many rows a file of one row per line has; None where that is not cheap to tell."""
-    if path.suffix.lower() not in {".jsonl", ".txt"} or path.stat().st_size > MOST_BYTES:
+    if path.suffix not in {".jsonl", ".txt"} or path.stat().st_size > MOST_BYTES:
         return None
     return sum(1 for line in path.read_bytes().splitlines() if line.strip())
 

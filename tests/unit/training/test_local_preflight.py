@@ -1,0 +1,77 @@
+"""The checks as the service calls them: a job in, the job with absolute paths out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swiftletd.kernel.errors import ServiceError
+from swiftletd.training.adapters.preflight import LocalPreflight
+from swiftletd.training.adapters.swift_schema import SwiftSchema
+from swiftletd.training.domain.job import Job
+from swiftletd.training.domain.params import InvalidParams, Method, TrainerType, parse_params, to_dict
+from swiftletd.training.settings import TrainingSettings
+from unit.training.test_preflight import base as base  # noqa: PLC0414 (a fixture)
+from unit.training.test_swift_schema import python as python  # noqa: PLC0414 (a fixture)
+
+
+def job(**changes: object) -> Job:
+    params = parse_params(TrainerType.LLM, Method.SFT, {"val_dataset": "train.jsonl", "report_to": "none"})
+    new = Job(
+        id="job-1",
+        task_type="llm",
+        trainer_type=TrainerType.LLM,
+        method=Method.SFT,
+        data_path="train.jsonl#1",
+        model_path="model",
+        output_dir="out",
+        params=to_dict(params),
+        created_at=0.0,
+    )
+    return replace(new, **changes)  # type: ignore[arg-type]
+
+
+def preflight(base: Path, python: Path, *, reads: bool = True) -> LocalPreflight:
+    settings = TrainingSettings(
+        swiftlet_home=base / "home",
+        work_dir=base,
+        trainer_python=python,
+        output_roots=str(base),
+        preflight=reads,
+    )
+    return LocalPreflight(settings, SwiftSchema(python))
+
+
+async def test_paths_become_absolute(base: Path, python: Path):
+    checked = await preflight(base, python).check(job())
+
+    assert checked.model_path == str(base / "model")
+    assert checked.data_path == f"{base}/train.jsonl#1"
+    assert checked.output_dir == str(base / "out")
+    assert checked.params["val_dataset"] == [str(base / "train.jsonl")]
+    assert json.loads(json.dumps(checked.params)) == checked.params
+
+
+async def test_faults_name_the_block_of_the_parameters(base: Path, python: Path):
+    with pytest.raises(InvalidParams) as caught:
+        await preflight(base, python).check(job(params={"deepspeed": "zero3"}))
+
+    assert [fault.field for fault in caught.value.violations] == ["llm_params.deepspeed"]
+
+
+async def test_without_reading_only_the_place_of_the_results_is_judged(base: Path, python: Path):
+    unread = preflight(base, python, reads=False)
+
+    assert (await unread.check(job(data_path="./gone.jsonl"))).data_path == f"{base}/gone.jsonl"
+    with pytest.raises(InvalidParams):
+        await unread.check(job(output_dir="/etc"))
+
+
+async def test_no_trainer_environment_is_told_as_such(base: Path, tmp_path: Path):
+    with pytest.raises(ServiceError) as caught:
+        await preflight(base, tmp_path / "nowhere" / "bin" / "python").check(job())
+
+    assert (caught.value.code, caught.value.reason) == ("FAILED_PRECONDITION", "TRAINER_UNAVAILABLE")
