@@ -42,6 +42,8 @@ class Training(training_service_pb2_grpc.TrainingServiceServicer):
         self._note(request, context)
         if not request.data_path:
             raise invalid("data_path", "is required")
+        if request.job_id == "slow":
+            await asyncio.sleep(30)
         return training_service_pb2.CreateTrainingJobResponse(
             job_id=request.job_id or "made-up", status=job_pb2.JOB_STATUS_PENDING
         )
