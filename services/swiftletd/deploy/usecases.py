@@ -51,6 +51,7 @@ class Deploying:
         self._prober, self._models, self._routes = prober, models, routes
         self._answers, self._clock = answers, clock
         self._ports, self._patience, self._start_timeout = ports, patience, start_timeout
+        self._routed: set[str] = set()  # deployments whose model servers answer
 
     # ---------------------------------------------------------------- what clients ask for
 
@@ -193,7 +194,10 @@ class Deploying:
     async def _probe(self, it: Deployment, entry: str, since: float) -> None:
         now = self._clock.now()
         if await self._prober.answers(it.port, it.served_model_name):
-            await self.hear(it.id, lambda it: decide.answered(it, entry, now))
+            # The gateway hears of it one probe earlier than the clients do: who reads "running" can use it.
+            if it.id in self._routed:
+                await self.hear(it.id, lambda it: decide.answered(it, entry, now))
+            self._routed.add(it.id)
             await self.publish_routes()
         elif now - since > self._start_timeout:
             text = f"The model server did not answer within {self._start_timeout:.0f} s. See its log."
@@ -223,7 +227,9 @@ class Deploying:
     async def publish_routes(self) -> None:
         """Tell the gateway which model servers there are."""
         unfinished = await self.store.unfinished()
-        await self._routes.publish({it.id: it.port for it in unfinished if it.state is State.RUNNING})
+        self._routed &= {it.id for it in unfinished if it.alive and it.state not in RESTING}
+        self._routed |= {it.id for it in unfinished if it.state is State.RUNNING}
+        await self._routes.publish({it.id: it.port for it in unfinished if it.id in self._routed})
 
     # ---------------------------------------------------------------- shared
 

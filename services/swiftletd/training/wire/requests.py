@@ -55,7 +55,7 @@ def to_new_job(request: CreateRequest, now: float, default_time_limit: float) ->
     try:
         params = to_dict(parse_params(trainer_type, method, raw, at=block, devices=gpus))
     except InvalidParams as error:
-        faults.found += [Violation(v.field, v.message) for v in error.violations]
+        faults.found += error.violations
     start = _moment(request.earliest_start, "earliest_start", faults)
     if faults.found:
         raise InvalidArgument(faults.found)
