@@ -237,6 +237,8 @@ class Publisher:
         if not isinstance(error, OSError | RedisError):
             traceback.print_exception(error)
         self._disconnect()
+        # A Redis that crashed may have forgotten its last second. Events are few and count once: all again.
+        self._cursor.events, self._new_events = 0, True
         time.sleep(backoff(self._failures, random.random()))  # noqa: S311 not a secret
         self._failures += 1
         self._wake.set()
