@@ -13,7 +13,7 @@ from swiftlet.training.v1 import job_pb2
 from swiftlet.training.v1 import training_service_pb2 as pb
 from swiftlet.training.v1 import training_service_pb2_grpc as rpc
 from swiftletd.kernel.clock import Clock
-from swiftletd.kernel.errors import invalid
+from swiftletd.kernel.errors import AlreadyExists, invalid
 from swiftletd.kernel.rpc.exposition import metrics
 from swiftletd.kernel.rpc.request_id import request_id_of
 from swiftletd.training.domain.job import Job, State
@@ -62,6 +62,8 @@ class TrainingServicer(rpc.TrainingServiceServicer):
         if first := await self._training.store.answered(f"create:{request_id}" if request_id else ""):
             return created(await self._training.get(first), None)
         job = requests.to_new_job(request, self._clock.now(), self._time_limit)
+        if request.job_id and await self._training.store.get(request.job_id):
+            raise AlreadyExists("training job", request.job_id)
         checked = await self._preflight.check(job)
         auto_start = request.auto_start if request.HasField("auto_start") else True
         key = f"create:{request_id}" if request_id else ""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
-from swiftletd.kernel.errors import ServiceError
+from swiftletd.kernel.errors import ServiceError, invalid
 from swiftletd.training.adapters.preflight.inspect import confine, inspect
 from swiftletd.training.adapters.preflight.order import Facts, Order
 from swiftletd.training.adapters.preflight.places import Places
 from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
+from swiftletd.training.domain.command import job_output_dir
 from swiftletd.training.domain.job import Job
 from swiftletd.training.domain.params import restore_params, to_dict
 from swiftletd.training.settings import TrainingSettings
@@ -37,6 +39,7 @@ class LocalPreflight:
     def _check(self, job: Job) -> Job:
         order = _order(job)
         checked = self.facts(order).order if self._reads else confine(order, self._places)
+        _refuse_leftovers(checked.output_dir, job.id)
         return replace(
             job,
             model_path=checked.model_path,
@@ -52,6 +55,13 @@ class LocalPreflight:
         except TrainerMissing as error:
             raise TrainerUnavailable(str(error)) from None
         return inspect(order, self._places, installation, rows=self._rows)
+
+
+def _refuse_leftovers(output_dir: str, job_id: str) -> None:
+    """ms-swift would add to what a deleted job of the same id left there."""
+    home = Path(job_output_dir(output_dir, job_id, 1))
+    if home.is_dir() and any(home.iterdir()):
+        raise invalid("job_id", f"an earlier job left its results in {home}; choose another id or output_dir.")
 
 
 def _order(job: Job) -> Order:
