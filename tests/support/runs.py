@@ -30,7 +30,7 @@ class FakeRun:
         self.name = f"training-{path.name}-1"
         self.directory = RunDir(path)
         self.out = path / "out"
-        self.merged = path / "merged"
+        self.merged = self.out / f"checkpoint-{steps}-merged"
         told = json.dumps({"step_seconds": 0.02, **(fake or {})})
         self.spec = {
             "run": self.name,
@@ -51,8 +51,8 @@ class FakeRun:
         return self.step("train", argv, str(self.out))
 
     def export(self) -> dict[str, Any]:
-        argv = ["export", "--adapters", "{checkpoint}", "--output_dir", str(self.merged)]
-        return self.step("export", argv, str(self.merged))
+        argv = ["export", "--adapters", "{checkpoint}", "--output_dir", "{checkpoint}-merged"]
+        return self.step("export", argv, "{checkpoint}-merged")
 
     def step(self, name: str, words: list[str], output_dir: str = "") -> dict[str, Any]:
         argv = [sys.executable, str(FAKE_SWIFT), *words]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from swiftletd.runner.child import Child, child_environment
 from swiftletd.runner.clock import now
@@ -58,9 +59,10 @@ class StepRunner:
 
     def run(self, step: Step) -> StepEnd:
         began, started_at = time.monotonic(), now()
-        self._reporter.begin(step)
         pid = 0
         try:
+            step = self._filled(step)
+            self._reporter.begin(step)
             child = self._start(step, started_at)
         except (OSError, ValueError) as error:
             self._console.say(f"Step {step.name} could not be started: {error}")
@@ -88,8 +90,7 @@ class StepRunner:
         wanted = {
             name: fill(value, {"master_port": self._master_port}) for name, value in self._spec.env.items()
         }
-        argv = [fill(word, self._placeholders()) for word in step.argv]
-        child = Child(argv, cwd=step.cwd, env=child_environment(self._spec.run, wanted, os.environ))
+        child = Child(step.argv, cwd=step.cwd, env=child_environment(self._spec.run, wanted, os.environ))
         self._console.follow(child)
         self._console.say(f"Step {step.name} started as process {child.pid}.")
         record = {
@@ -101,6 +102,11 @@ class StepRunner:
         persist(self._directory, lambda: self._directory.write_child(record))
         self._publisher.notify_event()
         return child
+
+    def _filled(self, step: Step) -> Step:
+        values = self._placeholders()
+        argv = tuple(fill(word, values) for word in step.argv)
+        return replace(step, argv=argv, output_dir=fill(step.output_dir, values))
 
     def _follow(self, child: Child) -> Outcome:
         """Until it ends, or has been ended; nothing of it lives when this returns."""
