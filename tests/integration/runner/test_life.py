@@ -100,6 +100,26 @@ def test_every_line_of_a_flood_is_there_once(run, redis_server):
     assert followed_log(redis_server, story.name) == log_on_disk(story.directory)
 
 
+ODD = """
+import os, sys
+os.write(1, b"not \\xff utf-8\\n" + b"x" * 40_000 + b"\\n")
+os.write(2, b"10%\\r100%\\r")
+os.write(1, b"no line end")
+"""
+
+
+def test_what_is_printed_in_odd_ways(run):
+    story = run()
+    story.spec["steps"] = [{**story.step("serve", []), "argv": [sys.executable, "-c", ODD]}]
+    assert story.complete()["success"]
+    lines = [(line.stream, line.text) for line in story.directory.tail_log(10)[0] if line.stream in "OE"]
+    printed = [text for stream, text in lines if stream == "O"]
+    assert printed[0] == "not \ufffd utf-8"
+    assert [len(text) for text in printed[1:4]] == [16384, 16384, 40_000 - 2 * 16384]
+    assert printed[4:] == ["no line end"]
+    assert [text for stream, text in lines if stream == "E"] == ["100%"]
+
+
 @pytest.mark.parametrize(
     ("fake", "exit_code"),
     [
@@ -165,7 +185,7 @@ def test_what_a_child_gets_of_the_world(run, monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_SERVICE", "hush")
     story = run(env={"MASTER_PORT": "{master_port}", "MINE": '{"a": "{port}"}', "SWIFTLET_PORT": "8123"})
     words = ["{port}", "{master_port}", '{"a": 1}', "two words; $HOME"]
-    story.spec["steps"] = [{**story.export(), "name": "serve", "argv": [sys.executable, "-c", SHOW, *words]}]
+    story.spec["steps"] = [{**story.step("serve", []), "argv": [sys.executable, "-c", SHOW, *words]}]
     assert story.complete()["success"]
     seen = json.loads(story.said("words")[0])
     port, master, *rest = seen["words"]
@@ -181,7 +201,7 @@ def test_signals_that_the_runner_ignores_are_not_ignored_in_the_child(run):
     show = (
         "import signal; print([signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)])"
     )
-    story.spec["steps"] = [{**story.export(), "argv": [sys.executable, "-c", show]}]
+    story.spec["steps"] = [{**story.step("serve", []), "argv": [sys.executable, "-c", show]}]
     story.complete()
     (said,) = story.said("SIG_DFL")
     assert said.count("SIG_DFL") == 2

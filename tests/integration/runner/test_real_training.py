@@ -43,7 +43,7 @@ def tiny(tmp_path_factory) -> dict[str, str]:
 
 def real(new_run, redis_server, tiny, *, steps: int, jit: bool = False, workers: int = 0) -> FakeRun:
     """A run with the commands of ms-swift in place of those of the double."""
-    story: FakeRun = new_run(redis_server, env=ENVIRONMENT, grace_seconds=30, jit_checkpoint=jit)
+    story: FakeRun = new_run(redis_server, steps=steps, env=ENVIRONMENT, grace_seconds=30, jit_checkpoint=jit)
     flags = {
         "model": tiny["model"],
         "dataset": tiny["train"],
@@ -66,7 +66,7 @@ def real(new_run, redis_server, tiny, *, steps: int, jit: bool = False, workers:
     words = [word for name, value in flags.items() for word in (f"--{name}", value)]
     train, export = story.spec["steps"]
     train["argv"] = [PYTHON, "-m", "swift.cli.sft", *words]
-    merge = ["--adapters", "{checkpoint}", "--merge_lora", "true", "--output_dir", str(story.merged)]
+    merge = ["--adapters", "{checkpoint}", "--merge_lora", "true", "--output_dir", "{checkpoint}-merged"]
     export["argv"] = [PYTHON, "-m", "swift.cli.export", *merge]
     return story
 
