@@ -25,7 +25,9 @@ from swiftletd.runner.spec import Spec
 PREFIX = "swiftlet:{runs}:"
 EVENTS, TAIL = PREFIX + "events", PREFIX + "tail"
 ALIVE, STOP = PREFIX + "alive:", PREFIX + "stop:"
-TAIL_LENGTH = 20_000
+# How many entries the tail keeps. Large batches mean a flood: fewer then, so that 100 MB are enough for it.
+LARGE_BYTES = 4096
+TAIL_LENGTH, TAIL_LENGTH_IN_FLOOD = 20_000, 1_000
 
 HEARTBEAT_SECONDS = 5.0
 ALIVE_SECONDS = 30
@@ -172,7 +174,8 @@ class Publisher:
 
     def _tail(self, kind: str, start: int, end: int, data: str | bytes) -> Command:
         where = ("run", self._spec.run, "kind", kind, "start", start, "end", end, "d", data)
-        return ("XADD", TAIL, "MAXLEN", "~", TAIL_LENGTH, "*", *where)
+        length = TAIL_LENGTH if len(data) < LARGE_BYTES else TAIL_LENGTH_IN_FLOOD
+        return ("XADD", TAIL, "MAXLEN", "~", length, "*", *where)
 
     def _beat(self, connection: Connection) -> None:
         """Say that the run lives, and hear whether it is to stop: a full Redis refuses only the first."""

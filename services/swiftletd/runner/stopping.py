@@ -34,16 +34,17 @@ class StopRequest:
         self._terminated = True
 
     def look(self) -> None:
-        """See what the file, the signal and the clock say."""
+        """See what the directory, the signal and the clock say."""
         if not self.word:
-            self.word = self._directory.stop_word() or self._by_signal_or_clock()
+            self.word = self._directory.stop_word() or self._otherwise()
 
     @property
     def is_urgent(self) -> bool:
         """True if it is time to look before the next tick."""
         return bool(self.word) or self._terminated
 
-    def _by_signal_or_clock(self) -> str:
-        if self._terminated:
+    def _otherwise(self) -> str:
+        # Somebody who removes the directory wants nothing more of the run.
+        if self._terminated or not self._directory.path.exists():
             return CANCELLED
         return TIME_LIMIT if time.monotonic() >= self._time_limit_at else ""

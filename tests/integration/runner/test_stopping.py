@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 
@@ -135,6 +136,15 @@ def test_a_stop_that_comes_too_late_stops_nothing(run):
     assert story.complete()["success"]
     assert not story.directory.request_stop("cancelled")
     assert story.directory.exit()["success"]
+
+
+def test_a_run_whose_directory_is_removed_is_ended(run, tmp_path):
+    story = run(steps=10_000)
+    story.start()
+    story.until_it_trains()
+    shutil.rmtree(story.directory.path.rename(tmp_path / "gone"))
+    eventually(lambda: not story.processes(), "it trains on")
+    eventually(lambda: not story.directory.is_alive(), "the runner waits on")
 
 
 def test_the_first_word_stays(run):
