@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from contextlib import AsyncExitStack
 
 from redis.asyncio import Redis
@@ -11,10 +12,13 @@ from redis.asyncio import Redis
 from swiftlet.gpu.v1 import gpu_service_pb2_grpc as rpc
 from swiftletd.gpu.adapters import keys
 from swiftletd.gpu.adapters.heartbeats import RedisHeartbeats
-from swiftletd.gpu.adapters.inventory import LocalInventory
+from swiftletd.gpu.adapters.inventory import NvmlInventory
+from swiftletd.gpu.adapters.inventory_file import FileInventory, InventoryError
+from swiftletd.gpu.adapters.nvml import Driver
 from swiftletd.gpu.adapters.processes import MarkedProcesses
 from swiftletd.gpu.adapters.store import RedisStore
 from swiftletd.gpu.domain.policy import Policy
+from swiftletd.gpu.ports import Inventory
 from swiftletd.gpu.settings import GpuSettings
 from swiftletd.gpu.usecases.answers import Answers
 from swiftletd.gpu.usecases.board import Board
@@ -68,7 +72,7 @@ async def serve(settings: GpuSettings) -> None:
         processes = MarkedProcesses(str(settings.swiftlet_home.absolute()))
         books = Books(store, Board(policy(settings)), clock)
         leases = Leases(books, heartbeats)
-        survey = Survey(books, leases, LocalInventory(), processes)
+        survey = Survey(books, leases, _inventory(settings, processes), processes)
         oracle = Oracle(books.board, clock)
         herald = Herald(books, oracle)
         scheduler = Scheduler(books, Grants(books), survey, herald, oracle, owner=_owner(settings))
@@ -123,6 +127,16 @@ def _consumer(redis: Redis, reader: Redis, stream: str, inbox: Inbox) -> Consume
         handle=inbox.handle,
         handle_batch=inbox.handle_batch,
     )
+
+
+def _inventory(settings: GpuSettings, processes: MarkedProcesses) -> Inventory:
+    """The file where one is named, else the driver of this machine."""
+    if settings.gpu_inventory is None:
+        return NvmlInventory(Driver(processes.describe))
+    try:
+        return FileInventory(settings.gpu_inventory)
+    except InventoryError as error:
+        sys.exit(str(error))
 
 
 def _owner(settings: GpuSettings) -> str:
