@@ -116,3 +116,19 @@ def test_a_real_training_is_cancelled(new_run, redis_server, tiny, jit):
         assert (saved / "trainer_state.json").exists()
         assert (saved / "optimizer.pt").exists()
     assert story.processes() == []
+
+
+def test_two_real_ranks_save_and_leave(new_run, redis_server, tiny):
+    story = real(new_run, redis_server, tiny, steps=5000, jit=True)
+    train = story.spec["steps"][0]
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "{master_port}"]
+    train["argv"] = [PYTHON, *torchrun, *train["argv"][1:]]
+    story.start()
+    wait_for_a_step(story, 5)
+    assert len(story.processes()) >= 3
+    story.directory.request_stop("cancelled")
+    eventually(lambda: story.directory.exit() is not None, "it did not end", story.story, seconds=60)
+    (step,) = story.directory.steps()
+    assert (step["stopped"], step["exit_code"]) == ("cancelled", 0), story.story()
+    assert (Path(step["result_path"]) / "optimizer.pt").exists()
+    assert story.processes() == []
