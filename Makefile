@@ -57,7 +57,7 @@ $(TRAINER)/.stamp-locked: requirements-trainer.txt requirements-trainer.in | $(T
 	@touch $@
 
 # --- Check -----------------------------------------------------------------------------------------------------------
-CHECKS := check-format check-lint check-types check-imports check-protos check-stubs check-unit
+CHECKS := check-format check-lint check-types check-imports check-protos check-stubs check-openapi check-unit
 .PHONY: check $(CHECKS)
 check: $(CHECKS) ## format, lint, types, import contracts, protos, stubs in sync, unit tests
 
@@ -76,6 +76,8 @@ check-protos: build/googleapis/.stamp
 	@$(STEP) 'protos: nothing breaks the released contract' $(BIN)/buf breaking protos --against protos/released.binpb
 check-stubs: build/googleapis/.stamp
 	@$(STEP) 'generated stubs are what the protos give' $(BIN)/python tools/stubs.py --check
+check-openapi: setup
+	@$(STEP) 'OpenAPI document is what the protos give' $(BIN)/python -m swiftlet_gateway.openapi --check
 check-unit: setup
 	@$(STEP) 'unit tests' $(BIN)/pytest -q tests/unit
 
@@ -100,6 +102,7 @@ build/googleapis/.stamp: tools/googleapis.py requirements.txt $(wildcard protos/
 protos: build/googleapis/.stamp ## format the protos and generate the Python stubs
 	@$(STEP) 'format protos' $(BIN)/buf format -w protos
 	@$(STEP) 'generate stubs' $(BIN)/python tools/stubs.py
+	@$(STEP) 'write the OpenAPI document' $(BIN)/python -m swiftlet_gateway.openapi
 
 release-protos: build/googleapis/.stamp ## make today's protos the contract that may not be broken
 	@$(STEP) 'write protos/released.binpb' $(BIN)/buf build protos --exclude-source-info -o protos/released.binpb

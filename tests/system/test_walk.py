@@ -40,9 +40,8 @@ def follow(suite: Suite, path: str, into: list[Any]) -> None:
     """Read a stream of server-sent events to its end."""
     with suite.api.stream("GET", API + path, timeout=240) as reply:
         assert reply.headers["content-type"] == "text/event-stream"
-        for line in reply.iter_lines():
-            if line.startswith("data:"):
-                into.append(json.loads(line.removeprefix("data: ")))
+        data = (line for line in reply.iter_lines() if line.startswith("data:"))
+        into.extend(json.loads(line.removeprefix("data: ")) for line in data)  # one by one, as they come
 
 
 def test_a_job_is_trained_though_the_training_service_is_killed_and_its_model_answers(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from swiftletd.suite.home import Home
 from swiftletd.suite.plan import Program, Readiness
 from swiftletd.suite.settings import SERVICES, UpSettings
@@ -11,10 +13,12 @@ MARGIN = 5.0  # seconds after which the gateway gives up on a service whose own 
 
 def envoy(settings: UpSettings, home: Home) -> Program:
     """How to run it. Writes its configuration."""
-    from swiftlet_gateway import Options, command, write_config
+    from swiftlet_gateway import command, write_config
+    from swiftlet_gateway.settings import load
 
-    options = Options(
-        out=home.gateway,
+    gateway = load()  # what only it knows: allowed hosts, origins, limits
+    options = replace(
+        gateway.options(home.gateway),
         upstreams={name: (settings.address(name),) for name in SERVICES},
         host=settings.app_host,
         port=settings.app_port,
@@ -25,7 +29,7 @@ def envoy(settings: UpSettings, home: Home) -> Program:
     page = f"http://{settings.authority}{settings.api_prefix}/training/supported-types"
     return Program(
         name="envoy",
-        argv=tuple(command(write_config(options).bootstrap)),
+        argv=tuple(command(write_config(options).bootstrap, workers=gateway.gateway_workers)),
         ready=Readiness(kind="http", address=page),
         after=SERVICES,
     )

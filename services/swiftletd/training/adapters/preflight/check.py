@@ -61,7 +61,8 @@ def _refuse_leftovers(output_dir: str, job_id: str) -> None:
     """ms-swift would add to what a deleted job of the same id left there."""
     home = Path(job_output_dir(output_dir, job_id, 1))
     if home.is_dir() and any(home.iterdir()):
-        raise invalid("job_id", f"an earlier job left its results in {home}; choose another id or output_dir.")
+        text = f"an earlier job left its results in {home}; choose another id or output_dir."
+        raise invalid("job_id", text)
 
 
 def _order(job: Job) -> Order:
