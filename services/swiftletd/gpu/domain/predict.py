@@ -58,7 +58,7 @@ def predict(
     order = queue.in_order(handicaps(snapshot, now, policy))
     near = [*islice(order, effort.entries), *queue.sleeping(effort.entries)]
     predictions = starts(snapshot, near, now, policy, effort)
-    return {**predictions, **_behind(order, predictions, snapshot, now, policy)}
+    return {**predictions, **_behind(order, near, predictions, snapshot, policy)}
 
 
 def starts(
@@ -134,20 +134,27 @@ def _prediction(entry_id: str, futures: Sequence[dict[str, Start]]) -> Predictio
 
 def _behind(
     rest: Iterable[Entry],
-    near: dict[str, Prediction],
+    near: Sequence[Entry],
+    predictions: dict[str, Prediction],
     snapshot: Snapshot,
-    now: float,
     policy: Policy,
 ) -> dict[str, Prediction]:
-    """Those further back start when the work in front of them is done on all devices."""
-    p50 = max((known.p50 for known in near.values() if known.p50 is not None), default=now)
-    p90 = max((known.p90 for known in near.values() if known.p90 is not None), default=p50)
+    """Those further back start when the work in front of them is done on all devices.
+
+    Where none of those in front is known ever to start, neither is anybody behind them.
+    """
+    known = [(predictions[entry.id], entry) for entry in near if predictions[entry.id].p50 is not None]
+    if not known:
+        return {entry.id: Prediction(None, None, Basis.WORK_AHEAD) for entry in rest}
+    last, before = max(known, key=lambda pair: pair[0].p50 or 0.0)
+    p50, p90 = last.p50 or 0.0, last.p90
     found = {}
     for entry in rest:
-        found[entry.id] = Prediction(p50, max(p50, p90), Basis.WORK_AHEAD)
-        share = entry.request.gpus / max(1, len(snapshot.devices))
-        likely = likely_s(entry, policy.assumed_s)
-        longest = longest_s(entry)
+        share = before.request.gpus / max(1, len(snapshot.devices))
+        likely, longest = likely_s(before, policy.assumed_s), longest_s(before)
         p50 += share * likely
-        p90 += share * (likely * UNKNOWN_SPREAD if longest == inf else longest)
+        if p90 is not None:
+            p90 += share * (likely * UNKNOWN_SPREAD if longest == inf else longest)
+        found[entry.id] = Prediction(p50, p90, Basis.WORK_AHEAD)
+        before = entry
     return found
