@@ -81,17 +81,13 @@ check-openapi: setup
 check-unit: setup
 	@$(STEP) 'unit tests' $(BIN)/pytest -q tests/unit
 
-.PHONY: test bench chaos
+.PHONY: test bench
 test: setup setup-trainer ## every test, among them one real training
 	@$(BIN)/pytest
 
-bench: setup ## how fast it is, here and now
-	@$(BIN)/python -m benchmarks
-
-SEED   ?= 1
-FAULTS ?= 300
-chaos: setup setup-trainer ## kill things at random, SEED=1 FAULTS=300, and count what is lost
-	@CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s tests/system -k chaos
+ONLY ?= *
+bench: setup ## how fast it is, here and now; ONLY=scheduler runs one
+	@for program in benchmarks/$(ONLY).py; do echo "== $$program"; $(BIN)/python "$$program"; done
 
 # --- Generate --------------------------------------------------------------------------------------------------------
 .PHONY: protos release-protos lock
