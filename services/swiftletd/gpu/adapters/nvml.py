@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import pynvml as nv
@@ -143,7 +144,7 @@ class Driver:
     def _slices(self, gpu: Any, parent: Device) -> list[Found]:
         found = []
         for number in range(nv.nvmlDeviceGetMaxMigDeviceCount(gpu)):
-            handle = optional(lambda n=number: nv.nvmlDeviceGetMigDeviceHandleByIndex(gpu, n), None)
+            handle = optional(partial(nv.nvmlDeviceGetMigDeviceHandleByIndex, gpu, number), None)
             if handle is not None:
                 found.append(self._slice(handle, parent))
         return found

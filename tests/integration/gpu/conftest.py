@@ -1,0 +1,1 @@
+from support.nvml.driver import gpus, nvml_folder  # noqa: F401

@@ -1,0 +1,1 @@
+"""The fake NVIDIA driver, built from C in the test run."""
