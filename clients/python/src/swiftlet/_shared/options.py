@@ -62,7 +62,14 @@ class TrainingOptions(TypedDict, total=False):
     num_generations: int
     max_completion_length: int
     ref_model: str
-    lora_dropout: float
+    quant_method: str
+    loss_type: str
+    label_smoothing: float
+    rpo_alpha: float
+    reward_weights: Sequence[float]
+    temperature: float
+    epsilon: float
+    num_iterations: int
 
 
 class JobOptions(TrainingOptions, total=False):
