@@ -126,7 +126,7 @@ def test_a_damaged_cache_is_read_anew(python: Path, tmp_path: Path):
 
 
 def test_another_version_is_noticed(python: Path):
-    schema = SwiftSchema(python)
+    schema = SwiftSchema(python, look_again=0)
     schema.installation()
     site_packages = find_site_packages(python)
     (site_packages / "ms_swift-4.6.0.dist-info").rename(site_packages / "ms_swift-4.7.0.dist-info")

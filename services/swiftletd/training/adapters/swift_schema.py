@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,9 @@ _FORMAT = 1
 """Part of the cache's file name; to be raised when what is read changes."""
 
 
+LOOK_AGAIN_SECONDS = 2.0  # an upgrade of ms-swift is noticed after so long
+
+
 class TrainerMissing(RuntimeError):
     """The trainer environment is not usable; the message says why and what to do."""
 
@@ -25,10 +29,13 @@ class TrainerMissing(RuntimeError):
 class SwiftSchema:
     """Answers what the ms-swift of a trainer environment is and takes. Safe to use from several threads."""
 
-    def __init__(self, python: Path, cache_dir: Path | None = None) -> None:
+    def __init__(
+        self, python: Path, cache_dir: Path | None = None, *, look_again: float = LOOK_AGAIN_SECONDS
+    ) -> None:
         self._python = python
         self._cache_dir = cache_dir
         self._known: tuple[str, Installation] | None = None
+        self._look_again, self._good_until = look_again, 0.0
         self._lock = threading.Lock()
 
     def installation(self) -> Installation:
@@ -36,11 +43,14 @@ class SwiftSchema:
 
         Raises TrainerMissing where there is no ms-swift, or one whose sources can't be read.
         """
+        if self._known and time.monotonic() < self._good_until:
+            return self._known[1]
         site_packages = find_site_packages(self._python)
         seen = f"{site_packages} {site_packages.stat().st_mtime_ns}"
         with self._lock:
             if self._known is None or self._known[0] != seen:
                 self._known = (seen, self._look(site_packages))
+            self._good_until = time.monotonic() + self._look_again
             return self._known[1]
 
     def _look(self, site_packages: Path) -> Installation:
