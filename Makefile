@@ -85,6 +85,12 @@ check-unit: setup
 test: setup setup-trainer ## every test, among them one real training
 	@$(BIN)/pytest
 
+.PHONY: chaos
+SEED   ?= 1
+FAULTS ?= 300
+chaos: setup setup-trainer ## kill things at random, SEED=1 FAULTS=300, and count what is lost
+	@CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s tests/system/test_chaos.py
+
 ONLY ?= *
 bench: setup ## how fast it is, here and now; ONLY=scheduler runs one
 	@for program in benchmarks/$(ONLY).py; do echo "== $$program"; $(BIN)/python "$$program"; done
