@@ -1,0 +1,221 @@
+"""From a submission to a lease and back, and what operators do in between."""
+
+from __future__ import annotations
+
+import pytest
+from contract.gpu.memory import MemoryStore
+from unit.gpu_service.service import Service, State, gpu
+
+from swiftletd.gpu.ports import Outcome, Removed
+from swiftletd.kernel.errors import Conflict, InvalidArgument, NotFound
+
+
+async def test_jobs_run_by_priority_and_then_by_age(one):
+    await one.submit("a", "b")
+    await one.submit("c", priority=5)
+    order = []
+    for _ in range(3):
+        await one.step()
+        order += one.running
+        await one.finish(one.running[0])
+    assert order == ["c", "a", "b"]
+
+
+async def test_who_waits_is_told_once_where_and_why(one):
+    await one.submit("a", "b", "c", time_limit_s=600.0)
+    await one.step()
+    await one.step()
+    told = one.told("gpu.entry.waiting")
+    assert [(n.subject, n.body.position, n.body.code) for n in told] == [
+        ("training-b-1", 1, "BUSY"),
+        ("training-c-1", 2, "BUSY"),
+    ]
+    assert "job a, which ends in about 10 min, frees 1" in told[0].body.reason
+    assert told[0].body.wait_s == pytest.approx(600, abs=60)
+
+
+async def test_who_gets_its_gpus_at_once_is_told_nothing_else(one):
+    await one.submit("a")
+    await one.step()
+    assert [notice.type for notice in one.store.notices] == ["gpu.entry.queued", "gpu.lease.granted"]
+
+
+async def test_the_same_submission_twice_is_one_entry(one):
+    await one.submit("a", "b")
+    await one.step()
+    await one.submit("a", "b")
+    await one.finish("a")
+    await one.submit("a", "b")
+    assert one.line == ["b"]
+    assert one.state("a") is State.RELEASED
+
+
+async def test_a_restarted_service_knows_what_it_knew(one):
+    await one.submit("a", "b")
+    await one.step()
+    await one.desk.process(running=False)
+    again = await Service(gpu(), store=one.store, clock=one.clock).open()
+    assert (again.running, again.line, again.board.processing) == (["a"], ["b"], False)
+    await again.submit("a", "b")
+    assert again.line == ["b"]
+
+
+async def test_a_refused_request_is_told_to_its_owner_and_never_queued(one):
+    from dataclasses import replace
+
+    from swiftletd.gpu.domain.entry import EntryKind
+    from swiftletd.gpu.usecases.intake import Submission
+
+    bad = Submission(
+        entry="training-a-1", job_id="a", kind=EntryKind.TRAINING, source=1, at=0.0, refusal="No."
+    )
+    await one.intake.submit([bad, replace(bad, entry="training-b-1", refusal="", job_id="b")])
+    assert one.line == ["b"]
+    (told,) = one.told("gpu.entry.refused")
+    assert (told.body.state, told.body.token, told.body.reason) == ("revoked", 0, "No.")
+
+
+async def test_a_withdrawn_job_leaves_the_queue_or_gives_its_lease_back(one):
+    await one.submit("a", "b")
+    await one.step()
+    await one.intake.withdraw("training-b-1", "b", 2)
+    await one.intake.withdraw("training-a-1", "a", 2)
+    assert (one.state("a"), one.state("b")) == (State.RELEASED, State.WITHDRAWN)
+    assert one.store.held["GPU-0"] == {}
+
+
+async def test_a_withdrawal_does_not_take_the_gpus_of_a_process_that_began(one):
+    await one.submit("a")
+    await one.step()
+    await one.leases.begun("training-a-1")
+    await one.intake.withdraw("training-a-1", "a", 2)
+    assert one.state("a") is State.ACTIVE
+
+
+async def test_a_withdrawal_that_overtakes_its_submission_wins(one):
+    await one.intake.withdraw("training-a-1", "a", 2)
+    await one.submit("a", version=1)
+    assert one.line == []
+
+
+async def test_a_removed_job_can_be_submitted_again_later(one):
+    await one.submit("a", "b")
+    await one.step()
+    assert await one.desk.remove("b") == "b was taken out of the queue."
+    assert one.told("gpu.entry.removed")[0].body == Removed()
+    await one.submit("b", version=3)
+    assert one.line == ["b"]
+
+
+async def test_moving_changes_the_order_in_place(one):
+    await one.submit("a", "b", "c")
+    await one.step()
+    assert await one.desk.move("c", 3) == "c was moved from priority 0 to 3."
+    assert one.line == ["c", "b"]
+    with pytest.raises(InvalidArgument, match="priority: must be from 0 to 10, not 11"):
+        await one.desk.move("c", 11)
+
+
+async def test_a_held_job_keeps_its_place_and_is_not_granted(one):
+    await one.submit("a", "b")
+    await one.desk.hold("a")
+    await one.step()
+    assert (one.running, one.line) == (["b"], ["a"])
+    assert await one.desk.hold("a") == "a is on hold already."
+    await one.submit("c")
+    await one.desk.release("a")
+    assert one.line == ["a", "c"]
+
+
+async def test_operations_on_what_does_not_wait_are_refused(one):
+    await one.submit("a")
+    await one.step()
+    with pytest.raises(NotFound, match="it has its GPUs"):
+        await one.desk.remove("a")
+    with pytest.raises(NotFound, match="nobody is not in the queue"):
+        await one.answers.item("nobody")
+
+
+async def test_a_repeated_request_does_nothing_more(one):
+    await one.submit("a", "b")
+    await one.step()
+    first = await one.desk.remove("b", request_id="r")
+    assert await one.desk.remove("b", request_id="r") == first
+    assert len(one.told("gpu.entry.removed")) == 1
+
+
+async def test_an_operation_that_loses_every_race_is_a_conflict(one):
+    class Racing(MemoryStore):
+        async def update(self, changes):
+            return [Outcome.STALE for _ in changes]
+
+    racing = await Service(gpu(), store=Racing()).open()
+    await racing.submit("a")
+    with pytest.raises(Conflict):
+        await racing.desk.move("a", 5)
+
+
+async def test_a_stopped_processor_grants_nothing_but_what_is_asked_for_by_hand(one):
+    await one.desk.process(running=False)
+    await one.submit("a")
+    await one.step()
+    assert one.running == []
+    assert one.told("gpu.entry.waiting")[0].body.code == "STOPPED"
+    passed = await one.scheduler.make_pass(forced=True)
+    assert (passed.processed, passed.started) == (1, ("a got GPU 0 of node.",))
+    assert one.running == ["a"]
+
+
+async def test_an_error_of_the_store_leaves_nothing_in_doubt_for_long(one):
+    class Flaky(MemoryStore):
+        broken = False
+
+        async def grant(self, changes):
+            outcomes = await super().grant(changes)
+            if self.broken:
+                raise ConnectionError("the reply was lost")
+            return outcomes
+
+    flaky = await Service(gpu(), store=Flaky()).open()
+    await flaky.submit("a", "b")
+    flaky.store.broken = True
+    with pytest.raises(ConnectionError):
+        await flaky.step()
+    flaky.store.broken = False
+    await flaky.step()
+    assert (flaky.running, flaky.line) == (["a"], ["b"])
+
+
+async def test_two_schedulers_at_once_give_each_gpu_once_and_agree_afterwards(four):
+    other = await Service(*(gpu(n) for n in range(4)), store=four.store, clock=four.clock).open()
+    await four.submit(*"abcdef")
+    await other.catch_up()
+    await four.grants.make()
+    passed = await other.grants.make()
+    assert passed.started == ()
+    await other.grants.make()
+    await four.catch_up()
+    assert sorted(four.running) == sorted(other.running) == list("abcd")
+    assert four.line == other.line == ["e", "f"]
+
+
+async def test_another_attempt_keeps_its_place_after_a_loss_that_was_not_its_fault(one):
+    await one.submit("a")
+    await one.step()
+    one.clock.at += 100
+    await one.submit("b")
+    await one.leases.expire(one.board.records["training-a-1"])
+    one.clock.at += 100
+    await one.submit("a", attempt=2, version=2)
+    assert one.line == ["a", "b"]
+
+
+async def test_predictions_are_judged_by_the_real_start(one):
+    await one.submit("a", "b", time_limit_s=60.0)
+    await one.step()
+    one.clock.at += 30
+    await one.finish("a")
+    await one.step()
+    score = await one.answers.score()
+    assert (score.starts, score.by_p50, score.by_p90) == (1, 1.0, 1.0)
+    assert not score.enough
