@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+
 from contract.gpu.making import FakeClock
 from contract.gpu.memory import MemoryStore
-
 from swiftletd.gpu.adapters import keys
 from swiftletd.gpu.adapters.store import RedisStore
 from swiftletd.gpu.wire.events import encode

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from contract.gpu.making import change, end, grant, next_of, part, predicted, waiting, whole
 
+from contract.gpu.making import change, end, grant, next_of, part, predicted, waiting, whole
 from swiftletd.gpu.domain.score import Kept
 from swiftletd.gpu.ports import Notice, Outcome, State
 

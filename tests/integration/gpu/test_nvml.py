@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from swiftletd.gpu.adapters.inventory import NvmlInventory
@@ -134,8 +136,6 @@ async def test_a_hung_driver_makes_its_devices_unknown_until_it_answers(gpus):
     inventory = NvmlInventory(Driver(someone), patience=0.05)
     driver = inventory._driver
     assert health(await inventory.read(0)) == [Health.HEALTHY] * 4
-    import threading
-
     answer, read = threading.Event(), driver.read
     driver.read = lambda: (answer.wait(10), read())[1]
     hung = await inventory.read(0)

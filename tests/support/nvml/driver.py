@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import subprocess
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def gpus(nvml_folder, tmp_path, monkeypatch):
     def set_to(text: str) -> None:
         new = state.with_suffix(".new")
         new.write_text(text)
-        os.replace(new, state)
+        new.replace(state)
 
     set_to("gpu\n" * 4)
     monkeypatch.setenv("FAKE_NVML", str(state))

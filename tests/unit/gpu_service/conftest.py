@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from unit.gpu_service.service import Service, gpu
 
 

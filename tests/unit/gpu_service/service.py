@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contract.gpu.making import FakeClock
 from contract.gpu.memory import MemoryStore
-
 from swiftletd.gpu.domain.device import Device
 from swiftletd.gpu.domain.entry import EntryKind
 from swiftletd.gpu.domain.policy import Policy

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from unit.gpu_service.service import MIB, Service, State, gpu
-
 from swiftletd.gpu.domain.device import Health
 from swiftletd.gpu.ports import Process, Reading, Telemetry
+from unit.gpu_service.service import MIB, Service, State, gpu
 
 
 def on(service, *processes, used=0, health=Health.HEALTHY):

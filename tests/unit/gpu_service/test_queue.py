@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from contract.gpu.memory import MemoryStore
-from unit.gpu_service.service import Service, State, gpu
+from dataclasses import replace
 
+import pytest
+
+from contract.gpu.memory import MemoryStore
+from swiftletd.gpu.domain.entry import EntryKind
 from swiftletd.gpu.ports import Outcome, Removed
+from swiftletd.gpu.usecases.intake import Submission
 from swiftletd.kernel.errors import Conflict, InvalidArgument, NotFound
+from unit.gpu_service.service import Service, State, gpu
 
 
 async def test_jobs_run_by_priority_and_then_by_age(one):
@@ -61,10 +65,6 @@ async def test_a_restarted_service_knows_what_it_knew(one):
 
 
 async def test_a_refused_request_is_told_to_its_owner_and_never_queued(one):
-    from dataclasses import replace
-
-    from swiftletd.gpu.domain.entry import EntryKind
-    from swiftletd.gpu.usecases.intake import Submission
 
     bad = Submission(
         entry="training-a-1", job_id="a", kind=EntryKind.TRAINING, source=1, at=0.0, refusal="No."
