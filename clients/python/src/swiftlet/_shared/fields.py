@@ -92,7 +92,9 @@ def refused(wrong: Iterable[FieldError]) -> InvalidArgument:
     """The error for fields that are at fault."""
     fields = tuple(wrong)
     message = "; ".join(f"{at.field}: {at.description}" for at in fields)
-    return InvalidArgument(f"{message}.", Cause(reason="INVALID_ARGUMENT", fields=fields))
+    return InvalidArgument(
+        message if message.endswith("?") else f"{message}.", Cause(reason="INVALID_ARGUMENT", fields=fields)
+    )
 
 
 def _no_such(name: str, known: list[str]) -> str:
