@@ -1,4 +1,4 @@
-"""The API under load: requests per second, p50 and p99 in milliseconds, through Envoy and straight to the service.
+"""The API under load, through Envoy: requests per second, p50 and p99 in milliseconds.
 
 usage: python -m benchmarks api [--jobs 0,10000] [--connections 1,16,64] [--seconds 3]
 

@@ -26,6 +26,7 @@ from swiftletd.kernel import lifecycle, logs
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.consumer import Consumer
 from swiftletd.kernel.bus.follower import Fields, Follower
+from swiftletd.kernel.bus.retention import trimming
 from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.redis.client import connect, connect_blocking
 from swiftletd.kernel.redis.keys import DEPLOY_EVENTS, GPU_EVENTS, RUN_EVENTS, RUN_TAIL
@@ -34,6 +35,7 @@ from swiftletd.kernel.settings import load
 
 SERVICE = "swiftlet.deploy.v1.DeployService"
 GROUP = "deploy"
+FORGET_SECONDS = 600.0  # between two times of dropping old events
 
 
 def main() -> None:
@@ -93,7 +95,11 @@ async def serve(settings: DeploySettings) -> None:
         await lifecycle.persist(deploying.recover)
         probes = lifecycle.every(settings.deploy_probe_seconds, deploying.probe)
         sweeps = lifecycle.every(settings.recover_seconds, deploying.recover)
-        await stack.enter_async_context(lifecycle.background(*(c.run() for c in consumers), probes, sweeps))
+        forget = trimming(redis, clock, (DEPLOY_EVENTS,), settings.event_retention_days)
+        forgets = lifecycle.every(FORGET_SECONDS, forget)
+        await stack.enter_async_context(
+            lifecycle.background(*(c.run() for c in consumers), probes, sweeps, forgets)
+        )
         await follower.ready()
         await server.serve()
         await lifecycle.until_told_to_stop()

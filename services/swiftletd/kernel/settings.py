@@ -43,6 +43,7 @@ class SuiteSettings(BaseSettings):
     grpc_reflection: bool = True
     drain_seconds: float = Field(default=5.0, ge=0, le=600)
     request_timeout: float = Field(default=30.0, gt=0, le=600)
+    event_retention_days: float = Field(default=7.0, gt=0, le=3650)
 
     @model_validator(mode="after")
     def _home_fits_a_socket(self) -> Self:

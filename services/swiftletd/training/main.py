@@ -12,6 +12,7 @@ from swiftletd.kernel import lifecycle, logs
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.consumer import Consumer
 from swiftletd.kernel.bus.follower import Fields, Follower
+from swiftletd.kernel.bus.retention import trimming
 from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.redis.client import connect, connect_blocking
 from swiftletd.kernel.redis.keys import GPU_EVENTS, RUN_EVENTS, RUN_TAIL, TRAINING_EVENTS
@@ -31,6 +32,7 @@ from swiftletd.training.wire.watch import Watches
 
 SERVICE = "swiftlet.training.v1.TrainingService"
 GROUP = "training"
+FORGET_SECONDS = 600.0  # between two times of dropping old events
 
 
 def main() -> None:
@@ -87,7 +89,9 @@ async def serve(settings: TrainingSettings) -> None:
         await stack.enter_async_context(lifecycle.background(follower.run()))
         await lifecycle.persist(training.recover)
         sweeps = lifecycle.every(settings.recover_seconds, training.recover)
-        await stack.enter_async_context(lifecycle.background(*(c.run() for c in consumers), sweeps))
+        forget = trimming(redis, clock, (TRAINING_EVENTS, RUN_EVENTS), settings.event_retention_days)
+        forgets = lifecycle.every(FORGET_SECONDS, forget)
+        await stack.enter_async_context(lifecycle.background(*(c.run() for c in consumers), sweeps, forgets))
         await follower.ready()
         await server.serve()
         await lifecycle.until_told_to_stop()
