@@ -145,7 +145,7 @@ def events(app: App, job_id: str, follow: bool, limit: int, as_json: bool) -> No
         else:
             app.say(
                 (f"{render.moment(event.timestamp)} ", "dim"),
-                (f"{event.type:<24} ", "cyan"),
+                (f"{event.type:<28} ", "cyan"),
                 plain(event.message),
             )
 

@@ -58,10 +58,8 @@ def _follow(app: App, job: Job, show: Callable[[RenderableType, str], None]) -> 
     for progress in job.watch():
         if progress.phase == "waiting":
             _follow_queue(app, job, show)
-        else:
+        elif progress.phase != "ended":
             show(progress_view(job.id, progress), progress_line(job.id, progress))
-    exporting = f"{job.id} exporting"
-    show(Spinner("dots", Text(exporting)), exporting)
     job.wait(check=False)
 
 
