@@ -123,7 +123,7 @@ class Service:
         return passed
 
     async def finish(self, job, attempt=1, completed=True):
-        await self.leases.over(f"training-{job}-{attempt}", completed=completed)
+        await self.leases.over({f"training-{job}-{attempt}": completed})
 
     def beat(self, job, attempt=1, **progress):
         self.heartbeats.beats[f"training-{job}-{attempt}"] = Heartbeat(**progress)

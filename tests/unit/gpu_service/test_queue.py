@@ -219,3 +219,13 @@ async def test_predictions_are_judged_by_the_real_start(one):
     score = await one.answers.score()
     assert (score.starts, score.by_p50, score.by_p90) == (1, 1.0, 1.0)
     assert not score.enough
+
+
+async def test_a_runner_that_is_faster_than_the_news_of_its_grant_gives_its_lease_back(one):
+    other = await Service(gpu(), store=one.store, clock=one.clock).open()
+    await one.submit("a")
+    await one.step()
+    await other.finish("a")
+    assert one.state("a") is State.RELEASED
+    await one.catch_up()
+    assert one.running == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from swiftletd.gpu.domain.lease import Actor, LeaseState, advance
@@ -22,33 +22,44 @@ class Leases:
     async def begun(self, run: str) -> None:
         """The runner of a lease has begun."""
         for _ in range(TRIES):
-            record = self._board.records.get(run)
-            if not record or record.state is not State.GRANTED:
-                return
-            if await self._activate(record) is Outcome.OK:
+            idle = [record for record in await self._live([run]) if record.state is State.GRANTED]
+            if not idle or await self._activate(idle[0]) is Outcome.OK:
                 return
 
-    async def over(self, run: str, *, completed: bool) -> None:
-        """The runner of a lease has ended, and all its processes with it."""
+    async def over(self, runs: Mapping[str, bool]) -> None:
+        """Runners have ended, and all their processes with them; True for a run that succeeded."""
+        left = list(runs)
         for _ in range(TRIES):
-            record = self._board.records.get(run)
-            if not record or not record.live:
+            ends = [self._over(record, completed=runs[record.id]) for record in await self._live(left)]
+            outcomes = await self._commit_ends(ends)
+            pairs = zip(ends, outcomes, strict=True)
+            left = [end.record.id for end, outcome in pairs if outcome is not Outcome.OK]
+            if not left:
                 return
-            if record.revoking:
-                done = await self._end(record, LeaseState.REVOKED, Actor.OPERATOR, record.revoking)
-            else:
-                text = f"{record.entry.job_id} has ended."
-                done = await self._end(record, LeaseState.RELEASED, Actor.RUNNER, text, completed=completed)
-            if done:
-                return
+
+    async def _live(self, runs: Sequence[str]) -> list[Record]:
+        """The live leases among these. One that seems not to be live is read again before it is believed.
+
+        A runner can be faster than the reply to its grant, and the grant can be another scheduler's.
+        """
+        known = self._board.records
+        await self._books.refresh(run for run in runs if run not in known or not known[run].live)
+        return [known[run] for run in runs if run in known and known[run].live]
+
+    def _over(self, record: Record, *, completed: bool) -> EndChange:
+        if record.revoking:
+            return self._ending(record, LeaseState.REVOKED, Actor.OPERATOR, record.revoking)
+        reason = f"{record.entry.job_id} has ended."
+        return self._ending(record, LeaseState.RELEASED, Actor.RUNNER, reason, completed=completed)
 
     async def release(self, record: Record, reason: str) -> bool:
         """Gives back a lease whose process never began. False if it changed meanwhile."""
-        return await self._end(record, LeaseState.RELEASED, Actor.OWNER, reason)
+        return await self._end(self._ending(record, LeaseState.RELEASED, Actor.OWNER, reason))
 
     async def expire(self, record: Record) -> bool:
         """Ends a lease that nobody keeps alive. False if it changed meanwhile."""
-        return await self._end(record, LeaseState.EXPIRED, Actor.REAPER, "No runner kept the lease alive.")
+        reason = "No runner kept the lease alive."
+        return await self._end(self._ending(record, LeaseState.EXPIRED, Actor.REAPER, reason))
 
     async def revoke(self, record: Record, reason: str) -> None:
         """Asks the run of a lease to end; the lease ends with it, and its devices are free only then."""
@@ -68,26 +79,33 @@ class Leases:
         (outcome,) = await self._books.commit(self._books.store.activate, [change])
         return outcome
 
-    async def _end(
+    def _ending(
         self, record: Record, to: LeaseState, by: Actor, reason: str, *, completed: bool = False
-    ) -> bool:
+    ) -> EndChange:
         now = self._books.clock.now()
         assert record.lease
         lease = advance(record.lease, to, by, now)
         after = replace(record, state=State(to.value), version=record.version + 1, lease=lease)
         seconds = now - lease.granted_at
-        change = EndChange(
+        return EndChange(
             record=after,
             notice=notices.ended(after, reason, now),
             gpu_seconds=seconds * len(lease.shares),
             lasted=seconds if completed and record.similarity else None,
         )
-        if await self._books.commit(self._books.store.end, [change]) != [Outcome.OK]:
-            return False
-        self._board.use(record.entry.project, now, change.gpu_seconds)
-        if change.lasted is not None:
-            self._remember(record.similarity, change.lasted)
-        return True
+
+    async def _end(self, change: EndChange) -> bool:
+        return await self._commit_ends([change]) == [Outcome.OK]
+
+    async def _commit_ends(self, ends: Sequence[EndChange]) -> list[Outcome]:
+        outcomes = await self._books.commit(self._books.store.end, ends)
+        now = self._books.clock.now()
+        for end, outcome in zip(ends, outcomes, strict=True):
+            if outcome is Outcome.OK:
+                self._board.use(end.record.entry.project, now, end.gpu_seconds)
+                if end.lasted is not None:
+                    self._remember(end.record.similarity, end.lasted)
+        return outcomes
 
     def _remember(self, similarity: str, lasted: float) -> None:
         known: Sequence[float] = self._board.lasted.get(similarity, ())

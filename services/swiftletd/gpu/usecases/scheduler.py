@@ -73,7 +73,14 @@ class Scheduler:
                 await self._books.clock.sleep(LEAD_RENEW_S)
         finally:
             self.leading = False
+            await self._resign()
+
+    async def _resign(self) -> None:
+        """A lock that can't be given back runs out by itself."""
+        try:
             await self._books.store.resign(self._owner)
+        except Exception:
+            log.exception("not_resigned")
 
     async def _renew(self) -> None:
         before = self.leading

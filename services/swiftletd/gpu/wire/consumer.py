@@ -41,6 +41,5 @@ class Inbox:
                 for event in events:
                     await self._leases.begun(event.run_started.run)
             case "run_ended":
-                for event in events:
-                    await self._leases.over(event.run_ended.run, completed=event.run_ended.success)
+                await self._leases.over({e.run_ended.run: e.run_ended.success for e in events})
                 self._scheduler.wake(freed=True)
