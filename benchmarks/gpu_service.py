@@ -101,9 +101,8 @@ async def submissions(bench, count):
                 granted.append(entry)
     await sending
     seconds = time.perf_counter() - began
-    print(
-        f"{count} submissions, each answered with GPU or place, reason and estimate: {count / seconds:,.0f}/s"
-    )
+    rate = f"{count / seconds:,.0f}/s"
+    print(f"{count} submissions, each answered with GPU or place, reason and estimate: {rate}")
     return granted
 
 

@@ -17,7 +17,7 @@ from swiftletd.gpu.adapters.inventory_file import FileInventory, InventoryError
 from swiftletd.gpu.adapters.nvml import Driver
 from swiftletd.gpu.adapters.processes import MarkedProcesses
 from swiftletd.gpu.adapters.store import RedisStore
-from swiftletd.gpu.domain.policy import Policy
+from swiftletd.gpu.domain.policy import FairShare, Ordering, Policy, Quota
 from swiftletd.gpu.ports import Inventory
 from swiftletd.gpu.settings import GpuSettings
 from swiftletd.gpu.usecases.answers import Answers
@@ -50,6 +50,7 @@ SERVICE = "swiftlet.gpu.v1.GpuService"
 GROUP = "gpu"
 INBOXES = ("swiftlet:{training}:events", "swiftlet:{deploy}:events", keys.RUNS_EVENTS)
 MIB_PER_GB = 1024
+EVERY_PROJECT = "*"
 HEARD_AT_ONCE = 100_000
 
 
@@ -109,9 +110,17 @@ async def serve(settings: GpuSettings) -> None:
 
 def policy(settings: GpuSettings) -> Policy:
     """The rules of scheduling, from the settings."""
+    quotas = {name: Quota(**quota.model_dump()) for name, quota in settings.gpu_quotas.items()}
+    half_life = settings.gpu_fair_share_half_life
     return Policy(
+        ordering=Ordering(settings.gpu_ordering),
+        age_step_s=settings.gpu_age_step,
+        backfill=settings.gpu_backfill,
         stranger_fraction=settings.gpu_memory_threshold,
         stranger_free_mib=int(settings.gpu_memory_free_threshold_gb * MIB_PER_GB),
+        default_quota=quotas.pop(EVERY_PROJECT, None),
+        quotas=quotas,
+        fair_share=FairShare(half_life_s=half_life) if settings.gpu_fair_share else None,
     )
 
 
