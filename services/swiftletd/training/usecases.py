@@ -179,7 +179,7 @@ class Training:
         exports = self.runs.exports(job_id, entry)
         now = self._clock.now()
         if result.step == "export":
-            await self.hear(job_id, lambda job: decide.exported(job, result, fault, now))
+            await self.hear(job_id, lambda job: decide.exported(job, entry, result, fault, now))
         else:
             await self.hear(job_id, lambda job: decide.trained(job, entry, result, fault, exports, now))
 
@@ -224,7 +224,7 @@ class Training:
             await self.run_over(job.id, entry)
 
     async def _reconcile_export(self, job: Job) -> None:
-        entry = export_entry(job)
+        entry = job.export_entry()
         report = await self.runs.report(job.id, entry)
         if not report.launched:
             await self._launch_export(job)
@@ -272,20 +272,16 @@ class Training:
 
     async def _launch_export(self, job: Job) -> None:
         try:
-            await self.runs.launch_export(job, export_entry(job))
+            await self.runs.launch_export(job, job.export_entry())
         except LaunchFailed as error:
             fault = decide.Fault(reason=error.reason, message=str(error))
             lost = decide.StepResult(step="export", success=False, exit_code=-1)
-            await self.hear(job.id, lambda job: decide.exported(job, lost, fault, self._clock.now()))
+            entry, now = job.export_entry(), self._clock.now()
+            await self.hear(job.id, lambda job: decide.exported(job, entry, lost, fault, now))
 
     async def _stop_runs(self, job: Job, word: str) -> None:
         for attempt in job.attempts:
             if not attempt.run_over:
                 await self.runs.stop(job.id, job.entry(attempt.number), word)
         if job.exports > 1 and job.export is ExportState.RUNNING:
-            await self.runs.stop(job.id, export_entry(job), word)
-
-
-def export_entry(job: Job) -> str:
-    """Name of the run of a repeated export; it has no lease and no queue entry."""
-    return f"training-{job.id}-export-{job.exports}"
+            await self.runs.stop(job.id, job.export_entry(), word)

@@ -100,7 +100,7 @@ def granted(job: Job, entry: str, lease: Lease, now: float) -> Change | None:
 def process_started(job: Job, entry: str, pid: int) -> Change | None:
     """The runner started the process."""
     attempt = attempt_of_entry(job, entry)
-    if attempt is None or attempt.run_over or job.process_id == pid or job.state in TERMINAL:
+    if attempt is None or attempt.state is not AttemptState.RUNNING or job.process_id == pid:
         return None
     event = Happened(type="training.job.process_started", message=f"Process {pid} runs.")
     return Change(edit(job, process_id=pid), (event,))
@@ -172,9 +172,9 @@ def _ended_badly(job: Job, attempt: Attempt, result: StepResult, fault: Fault, n
     return Change(failed, (Happened(type="training.job.failed", message=fault.message),))
 
 
-def exported(job: Job, result: StepResult, fault: Fault | None, now: float) -> Change | None:
-    """The export step ended."""
-    if job.export is not ExportState.RUNNING:
+def exported(job: Job, entry: str, result: StepResult, fault: Fault | None, now: float) -> Change | None:
+    """The export step of a run ended."""
+    if job.export is not ExportState.RUNNING or not _is_export(job, entry):
         return None
     if result.success:
         done = edit(
@@ -186,6 +186,14 @@ def exported(job: Job, result: StepResult, fault: Fault | None, now: float) -> C
     message = _fault(result, fault).message
     failed = edit(job, export=ExportState.FAILED, export_error=message)
     return Change(failed, (Happened(type="training.job.export_failed", message=message),))
+
+
+def _is_export(job: Job, entry: str) -> bool:
+    """Whether it is this run that exports now, and not one before it."""
+    if job.exports > 1:
+        return entry == job.export_entry()
+    attempt = attempt_of_entry(job, entry)
+    return attempt is not None and attempt.state is AttemptState.COMPLETED
 
 
 def run_over(job: Job, entry: str, now: float) -> Change | None:
@@ -204,7 +212,7 @@ def run_over(job: Job, entry: str, now: float) -> Change | None:
     assert over
     attempts = with_attempt(change.job, replace(over, run_over=True))
     final = replace(change.job, version=job.version + 1, attempts=attempts)
-    if final.export is ExportState.RUNNING and final.exports == 1:
+    if final.export is ExportState.RUNNING and _is_export(final, entry):
         final = replace(
             final,
             export=ExportState.FAILED,
@@ -219,7 +227,7 @@ def run_over(job: Job, entry: str, now: float) -> Change | None:
 def not_started(job: Job, entry: str, fault: Fault, now: float) -> Change | None:
     """The runner could not be started: the lease goes back, the job fails or tries again."""
     attempt = attempt_of_entry(job, entry)
-    if attempt is None or attempt.run_over or job.state is not State.RUNNING:
+    if attempt is None or attempt.state is not AttemptState.RUNNING or job.state is not State.RUNNING:
         return None
     change = _ended_badly(job, attempt, StepResult(step="train", success=False, exit_code=-1), fault, now)
     over = attempt_of_entry(change.job, entry)

@@ -153,6 +153,10 @@ class Job:
         """Name of the run, the queue entry and the lease of an attempt; of the next one for 0."""
         return f"training-{self.id}-{attempt or self.next_attempt}"
 
+    def export_entry(self) -> str:
+        """Name of the run of a repeated export; it has no lease and no queue entry."""
+        return f"training-{self.id}-export-{self.exports}"
+
 
 @dataclass(frozen=True, slots=True)
 class Submit:
