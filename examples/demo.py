@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ BIN = Path(sys.executable).parent
 HOME = Path(os.environ.get("SWIFTLET_HOME", ROOT / ".demo")).absolute()
 TRAINER = os.environ.get("TRAINER_PYTHON", str(ROOT / ".venv-trainer" / "bin" / "python"))
 BIRDS = HOME / "birds"
+BEGAN = time.monotonic()
 JOB = f"birds-{int(time.time())}"  # an id of its own for each run, so that earlier ones stay to be looked at
 QUESTION = "Where does the swiftlet nest?"
 # What teaches a tiny model nearly every answer: a full training, 180 steps.
@@ -36,7 +38,8 @@ PARAMETERS = {
 
 def main() -> int:
     """The demo from its start to its end, whatever happens in between."""
-    began, environment = time.monotonic(), _environment()
+    environment = _environment()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it, the suite is stopped too
     HOME.mkdir(mode=0o700, exist_ok=True)
     try:
         if not (BIRDS / "train.jsonl").exists():
@@ -56,7 +59,7 @@ def main() -> int:
         _step("Stop everything")
         _run(["swiftlet", "stop", JOB], environment, quiet=True, check=False)
         _run(["swiftletd", "down"], environment, check=False)
-    print(f"\nThat took {time.monotonic() - began:.0f} s.")
+    print(f"\nThat took {time.monotonic() - BEGAN:.0f} s.")
     return 0
 
 
@@ -97,7 +100,7 @@ def _free_port() -> int:
 
 def _step(title: str) -> None:
     bold, plain = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("", "")
-    print(f"\n{bold}{title}{plain}", flush=True)
+    print(f"\n{bold}[{time.monotonic() - BEGAN:3.0f} s] {title}{plain}", flush=True)
 
 
 def _run(command: list[str], environment: dict[str, str], *, quiet: bool = False, check: bool = True) -> None:
