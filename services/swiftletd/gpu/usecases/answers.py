@@ -97,10 +97,12 @@ class Answers:
     ) -> Standing:
         start = foresight.starts.get(record.id)
         plan = self._board.plan
+        # The last pass may be a while ago, and what runs has told since how far it is.
+        told = plan.reasons.get(record.id) if plan else None
         return Standing(
             record=record,
             position=position,
-            reason=plan.reasons.get(record.id) if plan else None,
+            reason=foresight.reasons.get(record.id, told),
             prediction=foresight.predictions.get(record.id),
             gpu_ids=self._ids([share.device for share in start.shares]) if start else "",
             hints=useful,

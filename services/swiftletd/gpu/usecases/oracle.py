@@ -12,6 +12,8 @@ from swiftletd.gpu.domain.forecast import Start
 from swiftletd.gpu.domain.policy import Policy
 from swiftletd.gpu.domain.predict import Effort, Prediction, likely_future, predict
 from swiftletd.gpu.domain.ranking import handicaps
+from swiftletd.gpu.domain.reason import Reason
+from swiftletd.gpu.domain.schedule import schedule
 from swiftletd.gpu.domain.snapshot import Snapshot
 from swiftletd.gpu.domain.waiting import WaitingQueue
 from swiftletd.gpu.usecases.board import Board
@@ -23,10 +25,11 @@ FRESH_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
-    """Predictions by entry, and where the first entries will likely run, as seen at the time `at`."""
+    """Predictions and reasons by entry, and where the first will likely run, as seen at the time `at`."""
 
     predictions: Mapping[str, Prediction] = field(default_factory=dict)
     starts: Mapping[str, Start] = field(default_factory=dict)
+    reasons: Mapping[str, Reason] = field(default_factory=dict)
     at: float = 0.0
 
 
@@ -70,4 +73,6 @@ def foresee(
         return Foresight(at=now)
     predictions = predict(snapshot, WaitingQueue(policy, entries), now, policy, effort)
     starts = likely_future(snapshot, WaitingQueue(policy, entries), now, policy, effort.entries)
-    return Foresight(predictions, starts, now)
+    waiting = schedule(snapshot, WaitingQueue(policy, entries), now, policy).reasons
+    reasons = {entry.id: reason for entry in entries if (reason := waiting.get(entry.id))}
+    return Foresight(predictions, starts, reasons, now)
