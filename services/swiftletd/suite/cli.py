@@ -101,7 +101,7 @@ def _service(args: argparse.Namespace) -> int:
 
 
 def _simulate(args: argparse.Namespace) -> int:
-    code: int | None = importlib.import_module("swiftletd.gpu.simulate").main(args.rest)
+    code: int | None = importlib.import_module("swiftletd.gpu.simulate.cli").main(args.rest)
     return code or 0
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 from swiftletd.suite.domain.member import Member
 from swiftletd.suite.domain.states import State
 from swiftletd.suite.logfiles import last_lines
 from swiftletd.suite.plan import Plan
-from swiftletd.suite.record import SuiteRecord
+from swiftletd.suite.record import MemberRecord, SuiteRecord
 
 LOG_LINES = 15
 
@@ -24,8 +25,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def what_runs(record: SuiteRecord) -> str:
     """The table that `up` prints."""
-    rows = [(member.name, str(member.pid or "-"), member.listens) for member in record.members]
+    rows = [(member.name, str(member.pid or "-"), where(member)) for member in record.members]
     return f"{table(('NAME', 'PID', 'LISTENS ON'), rows)}\n\nSwiftlet is up at {record.address}"
+
+
+def where(member: MemberRecord) -> str:
+    """Where it can be reached, as short as it stays clear."""
+    if member.ready_kind == "http":
+        return "http://" + urlsplit(member.listens).netloc
+    return member.listens.removeprefix("unix:")
 
 
 def how_it_ended(exit_code: int | None) -> str:

@@ -14,7 +14,7 @@ from swiftletd.suite.home import Home
 from swiftletd.suite.process import Process
 from swiftletd.suite.ready import grpc_serves, http_answers, redis_answers
 from swiftletd.suite.record import MemberRecord, SuiteRecord
-from swiftletd.suite.report import table
+from swiftletd.suite.report import table, where
 
 MIB = 1024 * 1024
 ANSWER_TIMEOUT = 2.0  # seconds
@@ -74,7 +74,7 @@ def as_json(suite: SuiteRecord | None, shown: list[Line]) -> str:
 def _member(member: MemberRecord) -> Line:
     process = member.process
     answers = _asked(member) if process else False
-    return _line(member.name, process, member.state, answers, member.restarts, member.listens)
+    return _line(member.name, process, member.state, answers, member.restarts, where(member))
 
 
 def _asked(member: MemberRecord) -> bool:

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from swiftletd.deploy.settings import DeploySettings
+from swiftletd.gpu.settings import GpuSettings
+from swiftletd.kernel.settings import load
 from swiftletd.suite import broker, programs
 from swiftletd.suite.commands import complain
 from swiftletd.suite.home import Home, HomeError
 from swiftletd.suite.logfiles import last_lines, open_log, rotate
 from swiftletd.suite.settings import UpSettings
+from swiftletd.training.settings import TrainingSettings
 
 LOG_LINES = 15
 
@@ -66,6 +70,8 @@ def _runs_already(home: Home, settings: UpSettings, detach: bool) -> int:
 def _prepare(settings: UpSettings, home: Home, lock: int) -> Prepared:
     for process in home.end_leftovers():
         print(f"Ended pid {process.pid}, left behind by a suite that was killed.")
+    for kind in (GpuSettings, TrainingSettings, DeploySettings):
+        load(kind)  # a wrong value ends the program here, and not three services later
     settings.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_port(settings)
     if broker.is_external(settings):
