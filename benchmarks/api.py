@@ -1,6 +1,6 @@
 """The API under load, through Envoy: requests per second, p50 and p99 in milliseconds.
 
-usage: python -m benchmarks api [--jobs 0,10000] [--connections 1,16,64] [--seconds 3]
+usage: python benchmarks/api.py [--jobs 0,10000] [--connections 1,16,64] [--seconds 3]
 
 It starts a suite of its own (the trainer is the double, nothing is trained), stores jobs, and measures
 create (with and without pre-flight), get and list (a page of 10).
