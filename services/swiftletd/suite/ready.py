@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from swiftletd.suite.plan import Readiness
 
 PATIENCE = 0.5  # seconds for a connection and its answer
+WATCH_SECONDS = 30.0  # then the next watch begins: none lives on for long when the supervisor is killed
 GRPC_OPTIONS = [("grpc.initial_reconnect_backoff_ms", 30), ("grpc.max_reconnect_backoff_ms", 300)]
 
 
@@ -44,8 +45,8 @@ def http_answers(url: str) -> bool:
         return False
 
 
-def grpc_serves(target: str, seconds: float | None) -> bool:
-    """Whether the health service says SERVING within so many seconds; None waits as long as it takes."""
+def grpc_serves(target: str, seconds: float) -> bool:
+    """Whether the health service says SERVING within so many seconds."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -94,4 +95,4 @@ def check_for(readiness: Readiness) -> Callable[[], bool]:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if grpc_serves(sys.argv[1], None) else 1)
+    sys.exit(0 if grpc_serves(sys.argv[1], WATCH_SECONDS) else 1)
