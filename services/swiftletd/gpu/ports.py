@@ -10,6 +10,7 @@ from typing import Protocol
 from swiftletd.gpu.domain.device import Device
 from swiftletd.gpu.domain.entry import Entry
 from swiftletd.gpu.domain.lease import Lease, Share
+from swiftletd.gpu.domain.policy import Quota
 from swiftletd.gpu.domain.predict import Prediction
 from swiftletd.gpu.domain.score import Kept
 
@@ -220,11 +221,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantChange:
-    """A grant to be committed. `forced` grants while the processor is stopped."""
+    """A grant to be committed, within `quota`. `forced` grants while the processor is stopped."""
 
     record: Record
     notice: Notice
     claims: tuple[Claim, ...]
+    quota: Quota = field(default_factory=Quota)
     forced: bool = False
 
     @property
@@ -247,7 +249,7 @@ class Outcome(Enum):
     """What became of a change. Only OK changed anything.
 
     STALE    the entry is not at the version before: read it again.
-    TAKEN    a device has no room any more, or a newer fencing token was given.
+    TAKEN    a device or a quota has no room any more, or a newer fencing token was given.
     STOPPED  the processor was stopped meanwhile.
     REPEATED the request was answered before.
     """

@@ -122,6 +122,8 @@ class MemoryStore:
             return Outcome.STOPPED
         if lease.token <= self.fence or not all(self._has_room(claim) for claim in change.claims):
             return Outcome.TAKEN
+        if not self._within_quota(record.entry.project, change):
+            return Outcome.TAKEN
         for claim in change.claims:
             self.held.setdefault(claim.share.device, {})[record.id] = claim.share.memory_mib
         self.fence = lease.token
@@ -129,6 +131,12 @@ class MemoryStore:
         if made and made.p50 is not None and made.p90 is not None:
             self.scores.append(Kept(made.p50, made.p90, lease.granted_at))
         return self._write(record, change.notice)
+
+    def _within_quota(self, project, change):
+        leases = [r.lease for r in self.records.values() if r.live and r.entry.project == project]
+        gpus = sum(len(lease.shares) for lease in leases) + len(change.claims)
+        most_gpus, most_jobs = change.quota.max_gpus, change.quota.max_jobs
+        return (most_gpus is None or gpus <= most_gpus) and (most_jobs is None or len(leases) < most_jobs)
 
     def _has_room(self, claim):
         tenants = self.held.get(claim.share.device, {})

@@ -111,6 +111,17 @@ async def test_a_device_has_so_many_shares_at_most(store):
     assert await store.grant([grant(b, 2, part(1), most=1)]) == [TAKEN]
 
 
+async def test_a_project_holds_no_more_than_its_quota(store):
+    a = await granted(store, waiting("training-a-1", project="nlp"), 1, whole("GPU-0"))
+    b = await queued(store, waiting("training-b-1", project="nlp"))
+    assert await store.grant([grant(b, 2, whole("GPU-1"), max_jobs=1)]) == [TAKEN]
+    assert await store.grant([grant(b, 2, whole("GPU-1"), whole("GPU-2"), max_gpus=2)]) == [TAKEN]
+    other = await queued(store, waiting("training-c-1", project="vision"))
+    assert await store.grant([grant(other, 2, whole("GPU-1"), max_jobs=1)]) == [OK]
+    await store.end([end(a)])
+    assert await store.grant([grant(b, 3, whole("GPU-0"), max_jobs=1, max_gpus=1)]) == [OK]
+
+
 async def test_a_token_that_is_not_new_grants_nothing(store):
     await granted(store, waiting("training-a-1"), 7, whole("GPU-0"))
     b = await queued(store, waiting("training-b-1"))

@@ -164,10 +164,12 @@ class RedisStore:
     def _grant(self, change: GrantChange) -> Call:
         record, lease = change.record, change.lease
         names = [keys.WAITING, keys.LIVE, keys.HELD, keys.FENCE, keys.PROCESSOR, keys.KEPT, keys.EVENTS]
-        args = [record.version - 1, lease.token, records.claims(change.claims), records.lease(record)]
+        quota = [record.entry.project, _limit(change.quota.max_gpus), _limit(change.quota.max_jobs)]
+        args: list[Any] = [record.version - 1, lease.token, records.claims(change.claims)]
         kept = records.kept(record, lease.granted_at)
-        more = [int(change.forced), kept, PREDICTIONS_KEPT, record.id]
-        return [keys.entry(record.id), *names], [*args, *more, *self._event(change.notice)]
+        more = [records.lease(record), int(change.forced), kept, PREDICTIONS_KEPT, record.id]
+        args += [*more, *self._event(change.notice), *quota]
+        return [keys.entry(record.id), *names, keys.PROJECTS], args
 
     def _activate(self, change: Change) -> Call:
         record = change.record
@@ -180,14 +182,19 @@ class RedisStore:
         devices = msgspec.json.encode([share.device for share in lease.shares])
         used = f"{int(self._clock.now() // 86_400)}|{record.entry.project}" if change.gpu_seconds else ""
         ran = "" if change.lasted is None else change.lasted
-        args = [record.version - 1, record.state.value, records.lease(record), devices, record.id]
+        args: list[Any] = [record.version - 1, record.state.value, records.lease(record)]
         names = [keys.LIVE, keys.HELD, keys.EVENTS, keys.USED, keys.lasted(record.similarity)]
-        books = [used, change.gpu_seconds, ran, LASTED_KEPT]
-        return [keys.entry(record.id), *names], [*args, *books, *self._event(change.notice), ENDED_KEPT_S]
+        books = [devices, record.id, used, change.gpu_seconds, ran, LASTED_KEPT]
+        args += [*books, *self._event(change.notice), ENDED_KEPT_S, record.entry.project]
+        return [keys.entry(record.id), *names, keys.PROJECTS], args
 
 
 def _script(name: str) -> Script:
     return Script.load("swiftletd.gpu.adapters.lua", name)
+
+
+def _limit(most: int | None) -> int:
+    return -1 if most is None else most
 
 
 def _day_and_project(field: bytes) -> tuple[str, int]:

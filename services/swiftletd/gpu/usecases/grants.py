@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from swiftletd.gpu.domain.device import Device, DeviceKind
 from swiftletd.gpu.domain.lease import Lease, Share
 from swiftletd.gpu.domain.plan import Grant, Plan
+from swiftletd.gpu.domain.policy import Quota
 from swiftletd.gpu.domain.schedule import schedule
-from swiftletd.gpu.ports import Claim, GrantChange, Granted, Outcome, Record, State
+from swiftletd.gpu.ports import Claim, GrantChange, Granted, Outcome, State
 from swiftletd.gpu.usecases import notices
 from swiftletd.gpu.usecases.books import Books
 
@@ -69,7 +70,8 @@ class Grants:
         given = describe([devices[share.device] for share in grant.shares], token)
         claims = tuple(self._claim(share, devices[share.device]) for share in grant.shares)
         notice = notices.granted(record, given, now)
-        return GrantChange(record=record, notice=notice, claims=claims, forced=forced)
+        quota = self._board.policy.quota(record.entry.project) or Quota()
+        return GrantChange(record=record, notice=notice, claims=claims, quota=quota, forced=forced)
 
     def _claim(self, share: Share, device: Device) -> Claim:
         policy = self._board.policy
@@ -113,8 +115,3 @@ def describe(devices: Sequence[Device], token: int) -> Granted:
 
 def _visible(device: Device) -> str:
     return device.uuid if device.kind is DeviceKind.MIG else str(device.index)
-
-
-def shares_of(record: Record) -> tuple[Share, ...]:
-    """What a live entry holds."""
-    return record.lease.shares if record.lease else ()

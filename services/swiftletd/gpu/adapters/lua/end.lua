@@ -3,15 +3,21 @@
 -- KEYS 1 entry (see enqueue.lua), 2 live, 3 held (see grant.lua), 4 events
 --      5 used    hash: GPU-seconds by "<day>|<project>"
 --      6 lasted  list: seconds that similar jobs ran, newest first
+--      7 projects (see grant.lua)
 -- ARGV 1 expected version, 2 new state, 3 lease, 4 devices as JSON, 5 id, 6 field of `used` (empty: none),
 --      7 GPU-seconds, 8 seconds it ran (empty: don't count), 9 how many of them to keep,
---      10 event type, 11 event, 12 oldest event to keep, 13 seconds for which the ended entry is kept
+--      10 event type, 11 event, 12 oldest event to keep, 13 seconds for which the ended entry is kept,
+--      14 project
 --
 -- Invariant: a lease ends once, and what it used is counted once.
 local state, version = unpack(redis.call('HMGET', KEYS[1], 's', 'v'))
 if state ~= 'granted' and state ~= 'active' then return 'stale' end
 if tonumber(version) ~= tonumber(ARGV[1]) then return 'stale' end
-for _, device in ipairs(cjson.decode(ARGV[4])) do
+local devices = cjson.decode(ARGV[4])
+for field, less in pairs({ ['gpus|' .. ARGV[14]] = #devices, ['jobs|' .. ARGV[14]] = 1 }) do
+  if redis.call('HINCRBY', KEYS[7], field, -less) <= 0 then redis.call('HDEL', KEYS[7], field) end
+end
+for _, device in ipairs(devices) do
   local tenants = redis.call('HGET', KEYS[3], device)
   tenants = tenants and cjson.decode(tenants) or {}
   tenants[ARGV[5]] = nil

@@ -6,12 +6,14 @@
 --      6 processor  string: "stopped" while nothing may be granted
 --      7 kept       list: the last starts and when they had been expected, newest first
 --      8 events
+--      9 projects   hash: devices ("gpus|<project>") and leases ("jobs|<project>") that projects hold
 -- ARGV 1 expected version, 2 token, 3 claims as JSON [[device, MiB or -1, room in MiB, most shares], ...],
 --      4 lease, 5 "1" to grant while stopped, 6 expected and real start (empty: none), 7 how many of them to keep, 8 id,
---      9 event type, 10 event, 11 oldest event to keep
+--      9 event type, 10 event, 11 oldest event to keep, 12 project, 13 most devices of the project,
+--      14 most leases of the project (-1: no limit)
 --
 -- Invariant: a device is held whole by one lease, or by at most so many shares, all of which together
--- fit into its room. Tokens only ever rise. It holds however many schedulers run this at a time.
+-- fit into its room. No project holds more than its quota. Tokens only ever rise. It holds however many schedulers run this at a time.
 local function has_room(tenants, mib, room, most)
   local used, count = 0, 0
   for _, taken in pairs(tenants) do
@@ -33,6 +35,14 @@ for i, claim in ipairs(claims) do
   if not has_room(held[i], claim[2], claim[3], claim[4]) then return 'taken' end
 end
 
+local gpus_field, jobs_field = 'gpus|' .. ARGV[12], 'jobs|' .. ARGV[12]
+local gpus, jobs = unpack(redis.call('HMGET', KEYS[9], gpus_field, jobs_field))
+local most_gpus, most_jobs = tonumber(ARGV[13]), tonumber(ARGV[14])
+if most_gpus >= 0 and (tonumber(gpus) or 0) + #claims > most_gpus then return 'taken' end
+if most_jobs >= 0 and (tonumber(jobs) or 0) >= most_jobs then return 'taken' end
+
+redis.call('HINCRBY', KEYS[9], gpus_field, #claims)
+redis.call('HINCRBY', KEYS[9], jobs_field, 1)
 for i, claim in ipairs(claims) do
   held[i][ARGV[8]] = claim[2]
   redis.call('HSET', KEYS[4], claim[1], cjson.encode(held[i]))
