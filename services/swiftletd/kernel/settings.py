@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -71,7 +72,7 @@ class SuiteSettings(BaseSettings):
         if self.redis_url:
             return self.redis_url
         if self.redis_host:
-            login = f":{self.redis_password}@" if self.redis_password else ""
+            login = f":{quote(self.redis_password, safe='')}@" if self.redis_password else ""
             return f"redis://{login}{self.redis_host}:{self.redis_port}/{self.redis_db}"
         return f"unix://{self.socket('redis')}?db={self.redis_db}"
 
