@@ -180,8 +180,11 @@ class Training:
         now = self._clock.now()
         if result.step == "export":
             await self.hear(job_id, lambda job: decide.exported(job, entry, result, fault, now))
-        else:
-            await self.hear(job_id, lambda job: decide.trained(job, entry, result, fault, exports, now))
+            return
+        # The final row has the mean over all steps; what people mean is the loss at the end.
+        last = (await self.runs.progress(job_id, entry)).get("loss")
+        told = replace(result, final_loss=last or result.final_loss)
+        await self.hear(job_id, lambda job: decide.trained(job, entry, told, fault, exports, now))
 
     async def run_over(self, job_id: str, entry: str) -> None:
         """A runner is gone, and all that it started."""

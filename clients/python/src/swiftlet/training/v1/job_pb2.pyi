@@ -253,7 +253,7 @@ class TrainingJob(_message.Message):
     progress: _builtins.float
     """Percent done, 0 to 100."""
     final_loss: _builtins.float
-    """Loss over the training."""
+    """Training loss at the end."""
     training_time: _builtins.float
     """Seconds that the training took."""
     checkpoint_path: _builtins.str
