@@ -1,0 +1,100 @@
+"""Deployments in a real Redis: versions, and ports that are never given twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from support.redis import RedisServer
+from swiftletd.deploy.adapters.store import RedisDeploymentStore
+from swiftletd.deploy.domain import decide
+from swiftletd.deploy.domain.deployment import Change, Deployment, Happened
+from swiftletd.deploy.ports import PortTaken, Stale
+from swiftletd.kernel.clock import SystemClock
+from swiftletd.kernel.redis.client import connect
+
+
+@pytest.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[RedisDeploymentStore]:
+    async with connect(redis_server.url) as redis:
+        yield RedisDeploymentStore(redis, SystemClock())
+        await redis.connection_pool.disconnect()
+
+
+def created(key: str, port: int = 8001, created_at: float = 1.0) -> Change:
+    it = Deployment(
+        id=key,
+        model_path="/m",
+        served_path="/m",
+        served_model_name=key,
+        deploy_type="llm",
+        created_at=created_at,
+        port=port,
+    )
+    return Change(it, (Happened(type="deploy.job.created", message="Created."),))
+
+
+def changed(change: Change | None) -> Change:
+    assert change is not None
+    return change
+
+
+async def test_a_port_has_one_owner_until_that_is_over(store: RedisDeploymentStore) -> None:
+    outcomes = await asyncio.gather(
+        *(store.commit(None, created(f"d{n}")) for n in range(20)), return_exceptions=True
+    )
+    kept = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    assert len(kept) == 1
+    assert sum(isinstance(outcome, PortTaken) for outcome in outcomes) == 19
+    owner = await store.get(kept[0])
+    assert owner
+    assert await store.ports() == {8001}
+
+    await store.commit(owner, changed(decide.cancel(owner, 2.0)))
+
+    assert await store.ports() == frozenset()
+    assert await store.commit(None, created("next")) == "next"
+    ended = await store.get(kept[0])
+    assert ended
+    with pytest.raises(PortTaken):
+        await store.commit(ended, changed(decide.submit(ended)))
+
+
+async def test_another_port_frees_the_one_before(store: RedisDeploymentStore) -> None:
+    await store.commit(None, created("d"))
+    it = await store.get("d")
+    assert it
+    await store.commit(it, changed(decide.submit(it, port=8002)))
+    assert await store.ports() == {8002}
+
+
+async def test_of_two_who_change_a_version_one_is_stale(store: RedisDeploymentStore) -> None:
+    await store.commit(None, created("d"))
+    it = await store.get("d")
+    assert it
+    await store.commit(it, changed(decide.submit(it)))
+    with pytest.raises(Stale):
+        await store.commit(it, changed(decide.cancel(it, 1.0)))
+    with pytest.raises(Stale):
+        await store.commit(None, created("d", port=8009))
+
+
+async def test_a_hundred_creates_with_one_request_id_make_one_deployment(store: RedisDeploymentStore) -> None:
+    kept = await asyncio.gather(*(store.commit(None, created(f"d{n}", 8000 + n), "once") for n in range(100)))
+    assert len(set(kept)) == 1
+    assert len(await store.ports()) == 1
+
+
+async def test_lists_are_newest_first_and_by_state(store: RedisDeploymentStore) -> None:
+    for n in range(3):
+        await store.commit(None, created(f"d{n}", 8000 + n, n + 1.0))
+    it = await store.get("d1")
+    assert it
+    await store.commit(it, changed(decide.cancel(replace(it), 5.0)))
+    assert [d.id for d in (await store.page("", 0, 2)).deployments] == ["d2", "d1"]
+    assert [d.id for d in (await store.page("cancelled", 0, 9)).deployments] == ["d1"]
+    assert (await store.page("pending", 0, 9)).total == 2
+    assert [d.id for d in await store.unfinished()] == ["d0", "d2"]

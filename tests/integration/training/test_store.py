@@ -1,0 +1,139 @@
+"""Jobs in a real Redis: versions, request ids, pages, histories."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from support.redis import RedisServer
+from swiftletd.kernel.clock import SystemClock
+from swiftletd.kernel.redis.client import connect
+from swiftletd.kernel.redis.keys import TRAINING_EVENTS
+from swiftletd.training.adapters.store import RedisJobStore, microseconds
+from swiftletd.training.domain import decide
+from swiftletd.training.domain.job import Change, Happened, Job, State
+from swiftletd.training.domain.param_fields import Method, TrainerType
+from swiftletd.training.ports import Filter, Stale
+
+
+@pytest.fixture
+async def store(redis_server: RedisServer) -> AsyncIterator[RedisJobStore]:
+    async with connect(redis_server.url) as redis:
+        yield RedisJobStore(redis, SystemClock())
+        await redis.connection_pool.disconnect()
+
+
+def a_job(key: str, created_at: float = 1.0, **changes: object) -> Job:
+    fresh = Job(
+        id=key,
+        task_type="llm",
+        trainer_type=TrainerType.LLM,
+        method=Method.SFT,
+        data_path="/data",
+        model_path="Qwen/Small",
+        output_dir="/out",
+        params={"lora_rank": 8},
+        created_at=created_at,
+    )
+    return replace(fresh, **changes)
+
+
+def created(job: Job) -> Change:
+    return Change(job, (Happened(type="training.job.created", message="Created."),))
+
+
+async def ids(store: RedisJobStore, wanted: Filter, *, before: int = 0) -> list[str]:
+    return [job.id for job in (await store.page(wanted, 0, 100, before=before)).jobs]
+
+
+async def test_a_job_is_kept_as_it_is_with_its_history_and_its_event(
+    store: RedisJobStore, redis_server: RedisServer
+) -> None:
+    job = await store.create(created(a_job("a")), "")
+    assert await store.get("a") == job
+    items, total = await store.history("a", 10)
+    assert (total, items[0].happened.type, items[0].state) == (1, "training.job.created", State.PENDING)
+    with redis_server.client() as redis:
+        assert redis.xlen(TRAINING_EVENTS) == 1
+    with pytest.raises(Stale):
+        await store.create(created(a_job("a")), "")
+
+
+async def test_of_two_who_change_a_version_one_is_told_that_it_is_stale(store: RedisJobStore) -> None:
+    job = await store.create(created(a_job("a")), "")
+    change = decide.submit(job)
+    assert change
+    outcomes = await asyncio.gather(*(store.commit(job, change) for _ in range(5)), return_exceptions=True)
+    assert [type(o) for o in outcomes].count(Stale) == 4
+    assert (await store.history("a", 10))[1] == 2
+
+
+async def test_a_hundred_creates_with_one_request_id_make_one_job(store: RedisJobStore) -> None:
+    made = await asyncio.gather(*(store.create(created(a_job(f"j{n}")), "once") for n in range(100)))
+    assert len({job.id for job in made}) == 1
+    assert (await store.page(Filter(), 0, 10)).total == 1
+    assert await store.answered("once") == made[0].id
+    assert await store.answered("other") == ""
+
+
+async def test_a_deleted_job_is_gone_from_everywhere_and_cannot_be_committed(store: RedisJobStore) -> None:
+    job = await store.create(created(a_job("a")), "")
+    with pytest.raises(Stale):
+        await store.delete(replace(job, version=9), "", created(job))
+    await store.delete(job, "gone", created(job))
+    assert await store.get("a") is None
+    assert (await store.history("a", 10))[1] == 0
+    assert (await store.page(Filter(), 0, 10)).total == 0
+    assert not await store.unfinished()
+    assert await store.answered("gone") == "a"
+    change = decide.submit(job)
+    assert change
+    with pytest.raises(Stale):
+        await store.commit(job, change)
+
+
+async def test_pages_are_newest_first_and_filtered(store: RedisJobStore) -> None:
+    for n in range(5):
+        await store.create(created(a_job(f"llm-{n}", n + 1.0)), "")
+    mllm = a_job("seen", 9.0, task_type="multimodal", trainer_type=TrainerType.MLLM, model_path="Big")
+    await store.create(created(mllm), "")
+    stopped = decide.cancel(a_job("llm-0", 1.0), 20.0)
+    assert stopped
+    await store.commit(a_job("llm-0", 1.0), stopped)
+
+    assert await ids(store, Filter()) == ["seen", "llm-4", "llm-3", "llm-2", "llm-1", "llm-0"]
+    assert await ids(store, Filter(state="cancelled")) == ["llm-0"]
+    assert "llm-0" not in await ids(store, Filter(state="pending"))
+    assert await ids(store, Filter(trainer_type="mllm")) == ["seen"]
+    assert await ids(store, Filter(task_type="multimodal")) == ["seen"]
+    assert await ids(store, Filter(created_after=2.5, created_before=4.0)) == ["llm-2"]
+    assert await ids(store, Filter(search="BIG")) == ["seen"]
+    assert await ids(store, Filter(search="m-3")) == ["llm-3"]
+    assert await ids(store, Filter(search="%")) == []
+    page = await store.page(Filter(), 2, 2)
+    assert ([job.id for job in page.jobs], page.total) == (["llm-3", "llm-2"], 6)
+
+
+async def test_pages_by_token_see_each_job_once_though_new_ones_come(store: RedisJobStore) -> None:
+    for n in range(5):
+        await store.create(created(a_job(f"j{n}", n + 1.0)), "")
+    first = (await store.page(Filter(), 0, 2)).jobs
+    await store.create(created(a_job("new", 50.0)), "")
+    rest = await ids(store, Filter(), before=microseconds(first[-1]))
+    assert [job.id for job in first] + rest == ["j4", "j3", "j2", "j1", "j0"]
+
+
+async def test_only_what_is_not_over_is_unfinished_and_history_reads_on(store: RedisJobStore) -> None:
+    job = await store.create(created(a_job("a")), "")
+    (first,), _ = await store.history("a", 10)
+    assert [it.id for it in await store.unfinished()] == ["a"]
+    stopped = decide.cancel(job, 2.0)
+    assert stopped
+    await store.commit(job, stopped)
+    assert not await store.unfinished()
+    later = await store.history_after("a", first.id, 10)
+    assert [item.happened.type for item in later] == ["training.job.cancelled"]
+    assert [item.happened.type for item in (await store.history("a", 1))[0]] == ["training.job.cancelled"]
