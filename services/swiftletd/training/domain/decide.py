@@ -57,7 +57,7 @@ class Fault:
 
 def submit(job: Job) -> Change | None:
     """Ask for GPUs, if nobody did yet."""
-    if job.submitted or job.state in TERMINAL:
+    if job.submitted or job.state is not State.PENDING:
         return None
     event = Happened(type="training.job.submitted", message="Waits for its GPUs.", effect=Submit())
     return Change(edit(job, submitted=True), (event,))
