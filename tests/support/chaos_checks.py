@@ -41,7 +41,7 @@ class Aftermath:
     def complaints(self) -> list[str]:
         """Everything that is wrong."""
         checks = (self._unfinished, self._ended_otherwise, self._ran_twice, self._unknown_runs)
-        more = (self._leases, self._steps_overlap, self._lines, self._left)
+        more = (self._told_otherwise, self._leases, self._steps_overlap, self._lines, self._left)
         return [complaint for check in (*checks, *more) for complaint in check()]
 
     def _directories(self) -> Iterator[tuple[str, RunDir]]:
@@ -68,6 +68,20 @@ class Aftermath:
                 yield f"{job_id} is {status}, its processes succeeded: {ran}"
             if status != "cancelled" and len(ran) != 1 + asked.kind.retries:
                 yield f"{job_id} ({asked.kind.name}) had {len(ran)} attempts"
+
+    def _told_otherwise(self) -> Iterator[str]:
+        """What the API tells about each attempt, and about the export, is what the runner wrote down."""
+        for job_id, job in self._jobs.items():
+            if job["status"] == "cancelled":
+                continue
+            told = [(attempt["number"], attempt["exit_code"]) for attempt in job["attempts"]]
+            steps = [(int(run.path.name), run.steps()) for run in self._of(job_id)]
+            real = [(number, done[0]["exit_code"]) for number, done in sorted(steps) if done]
+            if told != real:
+                yield f"{job_id}: attempts and exit codes are {real}, the API tells {told}"
+            merged = [step["success"] for _, done in steps for step in done if step["step"] == "export"]
+            if merged and merged != [job["export_completed"]]:
+                yield f"{job_id}: the export succeeded: {merged}, the API tells {job['export_completed']}"
 
     def _of(self, job_id: str) -> list[RunDir]:
         return [run for name, run in self._runs.items() if name.rpartition("-")[0] == f"training-{job_id}"]
