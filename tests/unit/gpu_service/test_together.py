@@ -65,6 +65,15 @@ class Together(RuleBasedStateMachine):
     def make_pass(self, which):
         self.do(self.services[which].step())
 
+    @rule(names=st.lists(job, min_size=2, max_size=6, unique=True), gpus=st.integers(1, 2))
+    def race(self, names, gpus):
+        """Each knows of other jobs, and both make a pass before they hear of each other."""
+        for which, mine in enumerate((names[::2], names[1::2])):
+            self.versions |= dict.fromkeys(mine, 1)
+            self.do(self.services[which].submit(*(f"j{name}" for name in mine), gpus=gpus))
+        for service in self.services:
+            self.do(service.step())
+
     @rule(which=process)
     def hear(self, which):
         self.do(self.services[which].catch_up())
@@ -134,5 +143,5 @@ class Together(RuleBasedStateMachine):
         assert not any(self.store.held.values())
 
 
-Together.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Together.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 TestTogether = Together.TestCase
