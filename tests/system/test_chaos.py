@@ -18,7 +18,8 @@ from support.chaos_checks import Aftermath, last_words, quiet
 from support.suite import Suite, fake_trainer
 from support.waiting import eventually
 
-SEED = int(os.environ.get("CHAOS_SEED", "1"))
+# With this seed twelve faults kill every part, and freeze four of them, among jobs of every kind.
+SEED = int(os.environ.get("CHAOS_SEED", "266"))
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "12"))
 SLOTS = 3
 
