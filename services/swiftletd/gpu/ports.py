@@ -19,13 +19,17 @@ from swiftletd.gpu.domain.score import Kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """A process on a device. `run` is the run of Swiftlet that it says it belongs to; empty if none."""
+    """A process on a device. `run` is the run of Swiftlet that it says it belongs to; empty if none.
+
+    `started` is in unix seconds, 0 if that can't be told.
+    """
 
     pid: int
     name: str
     user: str
     memory_mib: int
     run: str = ""
+    started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +70,8 @@ class Processes(Protocol):
         """Pids by run, of all processes that carry SWIFTLET_RUN."""
         ...
 
-    async def end(self, run: str) -> int:
-        """Ends every process of an ended run; how many there were."""
+    async def end(self, run: str, since: float, until: float) -> int:
+        """Ends the processes of an ended run that started in that time; how many there were."""
         ...
 
 

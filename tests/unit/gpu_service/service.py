@@ -58,7 +58,7 @@ class FakeProcesses:
     async def of_runs(self):
         return self.running
 
-    async def end(self, run):
+    async def end(self, run, since, until):
         self.ended.append(run)
         return 1
 

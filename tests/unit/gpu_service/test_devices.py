@@ -18,8 +18,8 @@ def on(service, *processes, used=0, health=Health.HEALTHY):
     service.inventory.reading = Reading(devices=tuple(devices), telemetry=telemetry)
 
 
-def process(pid=4711, mib=40_000, run=""):
-    return Process(pid=pid, name="python", user="eve", memory_mib=mib, run=run)
+def process(pid=4711, mib=40_000, run="", started=1_000_000.0):
+    return Process(pid=pid, name="python", user="eve", memory_mib=mib, run=run, started=started)
 
 
 async def test_a_strangers_process_is_waited_for_and_never_touched(one):
@@ -81,6 +81,18 @@ async def test_a_run_that_was_never_ours_is_a_stranger_although_it_says_it_is_a_
     await one.survey.look()
     assert [occupant.orphan for occupant in one.board.devices[0].occupants] == [False]
     assert one.processes.ended == []
+
+
+async def test_a_later_process_with_the_mark_of_an_ended_run_is_of_a_suite_beside_ours(one):
+    await one.submit("a", "b")
+    await one.step()
+    one.clock.at += 60
+    await one.finish("a")
+    on(one, process(run="training-a-1", started=one.clock.at + 60))
+    one.scheduler.wake(freed=True)
+    await one.step()
+    assert (one.processes.ended, one.running) == ([], [])
+    assert not one.survey.unsettled
 
 
 async def test_a_lost_gpu_is_told_and_its_job_is_asked_to_end(four):

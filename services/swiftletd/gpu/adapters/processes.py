@@ -24,8 +24,8 @@ class MarkedProcesses:
     async def of_runs(self) -> Mapping[str, Sequence[int]]:
         return await asyncio.to_thread(self._of_runs)
 
-    async def end(self, run: str) -> int:
-        return await asyncio.to_thread(self._end, run)
+    async def end(self, run: str, since: float, until: float) -> int:
+        return await asyncio.to_thread(self._end, run, since, until)
 
     def run_of(self, pid: int) -> str:
         """The run that a process belongs to; empty if it is nobody's or can't be looked into."""
@@ -34,13 +34,14 @@ class MarkedProcesses:
 
     def describe(self, pid: int, memory_mib: int) -> Process:
         """Who a process is; what can't be found out is "?"."""
-        name, user = UNKNOWN, UNKNOWN
+        name, user, started = UNKNOWN, UNKNOWN, 0.0
         try:
             process = psutil.Process(pid)
-            name, user = process.name(), process.username()
+            started, name, user = process.create_time(), process.name(), process.username()
         except psutil.Error:
             pass
-        return Process(pid=pid, name=name, user=user, memory_mib=memory_mib, run=self.run_of(pid))
+        run = self.run_of(pid)
+        return Process(pid=pid, name=name, user=user, memory_mib=memory_mib, run=run, started=started)
 
     def _of_runs(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
@@ -50,8 +51,20 @@ class MarkedProcesses:
                 found.setdefault(run, []).append(process.pid)
         return found
 
-    def _end(self, run: str) -> int:
-        """Known by pid and start time, so that a pid which was given out again is never hit."""
+    def _end(self, run: str, since: float, until: float) -> int:
+        """Known by pid and start time, so that a pid which was given out again is never hit.
+
+        A later process with the same mark is of a suite beside ours that has a job of the same name.
+        """
         table = proc.all_processes()
-        pids = [pid for pid in proc.of_run(run, table) if self.run_of(pid) == run]
+        marked = [pid for pid in proc.of_run(run, table) if self.run_of(pid) == run]
+        pids = [pid for pid in marked if since <= _started(pid) <= until]
         return sum(proc.send(table[pid], signal.SIGKILL) for pid in pids)
+
+
+def _started(pid: int) -> float:
+    """Unix seconds; 0 for a process that is gone."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0

@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from swiftletd.gpu.domain.device import Device, Health, Occupant, busy_sentence
-from swiftletd.gpu.ports import Inventory, Process, Processes, Reading, Telemetry
+from swiftletd.gpu.ports import Inventory, Process, Processes, Reading, Record, Telemetry
 from swiftletd.gpu.usecases import notices
 from swiftletd.gpu.usecases.books import Books
 from swiftletd.gpu.usecases.leases import Leases
@@ -17,6 +17,8 @@ from swiftletd.gpu.usecases.leases import Leases
 log = structlog.get_logger()
 
 UNSEEN = "a process that the driver does not name"
+SLACK_S = 2.0  # the clocks of the lease and of the process table
+Span = tuple[float, float]  # from the grant of a lease to its end
 
 
 class Survey:
@@ -25,7 +27,7 @@ class Survey:
     def __init__(self, books: Books, leases: Leases, inventory: Inventory, processes: Processes) -> None:
         self._books, self._board, self._leases = books, books.board, leases
         self._inventory, self._processes = inventory, processes
-        self._orphans: dict[str, bool] = {}
+        self._spans: dict[str, Span | None] = {}
         self._looking = asyncio.Lock()
 
     async def look(self, max_age: float = 1.0) -> bool:
@@ -65,20 +67,23 @@ class Survey:
             for device in reading.devices
         )
 
-    async def _ended(self, reading: Reading, live: set[str]) -> set[str]:
-        """Runs on devices that are ours and over. A run that we never knew is a stranger's."""
+    async def _ended(self, reading: Reading, live: set[str]) -> dict[str, Span]:
+        """When the runs on devices that are ours and over had their leases. Others are strangers'."""
         seen = {p.run for t in reading.telemetry.values() for p in t.processes if p.run} - live
-        unknown = sorted(seen - self._orphans.keys())
+        unknown = sorted(seen - self._spans.keys())
         for run, record in zip(unknown, await self._books.store.fetch(unknown), strict=True):
-            self._orphans[run] = record is not None and record.lease is not None and not record.live
-        return {run for run in seen if self._orphans[run]}
+            self._spans[run] = _span(record)
+        return {run: span for run in seen if (span := self._spans[run])}
 
     async def _end_orphans(self, reading: Reading) -> None:
-        runs = {p.run for t in reading.telemetry.values() for p in t.processes if self._orphans.get(p.run)}
-        for run in sorted(runs):
-            if run not in self._board.records:
-                ended = await self._processes.end(run)
-                log.warning("orphans_ended", run=run, processes=ended)
+        found = [p for t in reading.telemetry.values() for p in t.processes if self._is_orphan(p)]
+        for run in sorted({process.run for process in found}):
+            since, until = self._spans[run] or (0.0, 0.0)
+            ended = await self._processes.end(run, since, until)
+            log.warning("orphans_ended", run=run, processes=ended)
+
+    def _is_orphan(self, process: Process) -> bool:
+        return process.run not in self._board.records and left_over(process, self._spans)
 
     async def _tell(self, before: Sequence[Device], after: Sequence[Device], problem: str) -> None:
         now, known = self._books.clock.now(), {device.uuid: device for device in before}
@@ -101,7 +106,7 @@ class Survey:
 
 
 def occupants(
-    device: Device, reading: Reading, holders: Mapping[str, set[str]], ended: set[str]
+    device: Device, reading: Reading, holders: Mapping[str, set[str]], ended: Mapping[str, Span]
 ) -> tuple[Occupant, ...]:
     """The processes on a device that no lease on it explains.
 
@@ -111,12 +116,27 @@ def occupants(
     telemetry = reading.telemetry.get(device.uuid, Telemetry())
     ours = holders.get(device.uuid, set())
     strangers = [p for p in telemetry.processes if p.run not in ours]
-    found = [_occupant(process, process.run in ended) for process in strangers]
+    found = [_occupant(process, left_over(process, ended)) for process in strangers]
     named = sum(process.memory_mib for process in telemetry.processes)
     unnamed = telemetry.memory_used_mib - named
     if not ours and not telemetry.processes and unnamed > _idle_mib(device):
         found.append(Occupant(pid=0, name=UNSEEN, user="?", memory_mib=unnamed))
     return tuple(sorted(found, key=lambda occupant: (-occupant.memory_mib, occupant.pid)))
+
+
+def left_over(process: Process, spans: Mapping[str, Span | None]) -> bool:
+    """Whether a process belongs to a run of ours that is over.
+
+    A process that started later has the mark of a run of the same name, in a suite beside ours.
+    """
+    span = spans.get(process.run)
+    return span is not None and span[0] <= process.started <= span[1]
+
+
+def _span(record: Record | None) -> Span | None:
+    if record is None or record.lease is None or record.live:
+        return None
+    return record.lease.granted_at - SLACK_S, (record.lease.ended_at or 0.0) + SLACK_S
 
 
 def _occupant(process: Process, orphan: bool) -> Occupant:
