@@ -22,6 +22,8 @@ from swiftletd.kernel.redis.client import UNREACHABLE
 
 log = structlog.get_logger()
 
+RETRY_PAUSE = 0.2  # seconds before an event that failed is handled again
+
 Handler = Callable[[Event], Awaitable[None]]
 BatchHandler = Callable[[Sequence[Event]], Awaitable[None]]
 Entry = tuple[bytes, dict[bytes, bytes] | None]
@@ -81,6 +83,8 @@ class Consumer:
         """Handle what was read before and not acknowledged, and all that has come since; then return."""
         while entries := await self._read("0", block=None):
             await self._process(entries)
+            if self._failed:  # what failed for a moment must not use up its deliveries in one
+                await asyncio.sleep(RETRY_PAUSE)
         while entries := await self._read(">", block=None):
             await self._process(entries)
 
@@ -151,7 +155,7 @@ class Consumer:
         self._failed = False
         if not pending:
             return
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(RETRY_PAUSE)
         ids = [entry["message_id"] for entry in pending]
         claimed: Any = await self._redis.xclaim(self._stream, self._group, self._name, 0, ids)
         await self._process(claimed)

@@ -30,7 +30,7 @@ def connect(url: str, *, max_connections: int = 32, timeout: float = 5.0) -> Red
         protocol=3,
         legacy_responses=False,
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
 
 
 def connect_blocking(url: str) -> Redis:

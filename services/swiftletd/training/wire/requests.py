@@ -156,6 +156,10 @@ def to_filter(request: pb.ListTrainingJobsRequest) -> Filter:
     faults.check(len(request.search) <= 256, "search", "is longer than 256 characters.")
     faults.check(request.page >= 0, "page", f"must be 1 or more, got {request.page}.")
     faults.check(0 <= request.size <= 100, "size", f"must be from 1 to 100, got {request.size}.")
+    if wanted.task_type and wanted.trainer_type not in ("", trainer_type_of(wanted.task_type)):
+        faults.check(
+            False, "trainer_type", f"is another one than that of task_type {wanted.task_type}; leave it out."
+        )
     if faults.found:
         raise InvalidArgument(faults.found)
     return wanted
