@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON  ?= python3
 VENV    := .venv
 TRAINER := .venv-trainer
+FUZZER  := .venv-schemathesis
 BIN     := $(VENV)/bin
 STEP    := tools/step
 PIP_INSTALL := -m pip install -q --disable-pip-version-check --no-deps --no-compile
@@ -31,9 +32,10 @@ down: setup ## stop the suite; running jobs go on
 
 # --- Environments ----------------------------------------------------------------------------------------------------
 # A stamp is written last, so an install that was cut off is done again; one that is up to date costs nothing.
-.PHONY: setup setup-trainer python-is-new-enough
+.PHONY: setup setup-trainer setup-schemathesis python-is-new-enough
 setup: $(VENV)/.stamp-editable ## the environment of the services, tests and tools
 setup-trainer: $(TRAINER)/.stamp-locked ## the environment of ms-swift and torch
+setup-schemathesis: $(FUZZER)/.stamp-locked ## the environment of schemathesis, which tests the REST API
 
 python-is-new-enough:
 	@command -v '$(PYTHON)' >/dev/null || { echo 'There is no $(PYTHON). Install Python 3.11 or newer, or say where it is: make PYTHON=/path/to/python3.11'; exit 1; }
@@ -54,6 +56,10 @@ $(VENV)/.stamp-editable: pyproject.toml clients/python/pyproject.toml $(VENV)/.s
 $(TRAINER)/.stamp-locked: requirements-trainer.txt requirements-trainer.in | $(TRAINER)/.stamp-created
 	@$(STEP) 'install ms-swift (about 120 packages)' $(TRAINER)/bin/python $(PIP_INSTALL) --require-hashes -r $<
 	@$(STEP) 'install torch' $(TRAINER)/bin/python -m pip install -q --disable-pip-version-check "$$(grep '^torch==' requirements-trainer.in)"
+	@touch $@
+
+$(FUZZER)/.stamp-locked: requirements-schemathesis.txt | $(FUZZER)/.stamp-created
+	@$(STEP) 'install schemathesis' $(FUZZER)/bin/python $(PIP_INSTALL) --require-hashes -r $<
 	@touch $@
 
 # --- Check -----------------------------------------------------------------------------------------------------------
@@ -82,7 +88,7 @@ check-unit: setup
 	@$(STEP) 'unit tests' $(BIN)/pytest -q tests/unit
 
 .PHONY: test bench
-test: setup setup-trainer ## every test, among them one real training
+test: setup setup-trainer setup-schemathesis ## every test, among them one real training
 	@$(BIN)/pytest
 
 .PHONY: chaos
@@ -115,6 +121,7 @@ NOT_LOCKED := ^(torch|triton|cuda-.*|nvidia-.*)==
 lock: setup ## pin every dependency, with hashes
 	@$(STEP) 'lock services, tests and tools' $(LOCK) pyproject.toml clients/python/pyproject.toml --extra build --extra dev --no-emit-package swiftlet -o requirements.txt
 	@$(STEP) 'lock the services alone' $(LOCK) pyproject.toml clients/python/pyproject.toml --extra build --no-emit-package swiftlet -c requirements.txt -o requirements-services.txt
+	@$(STEP) 'lock schemathesis' $(LOCK) requirements-schemathesis.in -o requirements-schemathesis.txt
 	@mkdir -p build && cp requirements-trainer.txt build/
 	@$(STEP) 'lock ms-swift' $(LOCK) requirements-trainer.in -o build/requirements-trainer.txt
 	@# torch and what it brings for CUDA stay out: a hash would forbid the build that pip is configured for.
@@ -126,4 +133,4 @@ clean: ## remove what was built
 	@find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environments too
-	@rm -rf $(VENV) $(TRAINER)
+	@rm -rf $(VENV) $(TRAINER) $(FUZZER)
