@@ -180,8 +180,9 @@ async def test_progress_tells_when_the_gpus_come_free(one):
     one.beat("a", step=10, total_steps=40, seconds_per_step=2.0)
     await one.sweep.once(5.0)
     one.oracle.doubt()
+    one.clock.at += 5
     (occupied,) = await one.answers.gpus()
-    assert occupied.outlook.tenures[0].until == one.clock.at + 60
+    assert occupied.outlook.tenures[0].until == one.clock.at + 55
     standing = await one.answers.item("b")
     assert standing.prediction.p50 - one.clock.at < 120
     assert standing.gpu_ids == "0"

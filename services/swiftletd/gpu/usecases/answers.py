@@ -59,7 +59,7 @@ class Answers:
 
     async def queue(self, limit: int, kind: EntryKind | None = None) -> tuple[int, list[Standing]]:
         """How many wait, and the first of them in the order of service."""
-        foresight = await self._oracle.recent()
+        foresight = await self._oracle.affordable()
         numbered = enumerate(self._board.waiting_in_order(self._handicaps()), start=1)
         chosen = (pair for pair in numbered if kind is None or pair[1].entry.kind is kind)
         found = [self._standing(record, position, foresight) for position, record in islice(chosen, limit)]
@@ -69,7 +69,7 @@ class Answers:
     async def item(self, job_id: str) -> Standing:
         """One waiting job, with what would let it start earlier. Raises NotFound."""
         waiting(self._books, job_id)
-        foresight = await self._oracle.recent()
+        foresight = await self._oracle.affordable()
         record = waiting(self._books, job_id)
         useful = await self._hints(record)
         return self._standing(record, self._position(record), foresight, useful)
@@ -77,7 +77,7 @@ class Answers:
     async def gpus(self) -> list[Occupancy]:
         """All devices, by machine and index."""
         await self._survey.look()
-        foresight = await self._oracle.recent()
+        foresight = await self._oracle.affordable()
         now, policy = self._books.clock.now(), self._board.policy
         views = outlook(self._board.snapshot(now), foresight.starts, now, policy)
         devices = sorted(self._board.devices, key=lambda device: (device.machine, device.index, device.uuid))

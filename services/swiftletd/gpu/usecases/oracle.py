@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from time import perf_counter
 
 from swiftletd.gpu.domain.entry import Entry
 from swiftletd.gpu.domain.forecast import Start
@@ -21,6 +22,7 @@ from swiftletd.kernel.clock import Clock
 
 FORETOLD = 1000  # entries from the head of the queue that get a prediction
 FRESH_S = 5.0
+WORTH = 10  # how much longer than it took a look is worth showing
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Oracle:
         self._busy = asyncio.Lock()
         self._seen = Foresight()
         self._changed = True
+        self._cost = 0.0
 
     def doubt(self) -> None:
         """The queue or the devices have changed."""
@@ -52,6 +55,15 @@ class Oracle:
             await self.look()
         return self._seen
 
+    async def affordable(self) -> Foresight:
+        """As `recent`, but a look that took long is shown for a while after a change.
+
+        So many watchers of a busy queue take no more than a tenth of the time of the process.
+        """
+        if self._clock.now() - self._seen.at < WORTH * self._cost:
+            return self._seen
+        return await self.recent()
+
     async def look(self) -> Foresight:
         """A new look."""
         async with self._busy:
@@ -61,7 +73,9 @@ class Oracle:
             behind = handicaps(snapshot, now, policy)
             entries = list(islice(self._board.queue.in_order(behind), FORETOLD))
             entries += self._board.queue.sleeping(FORETOLD)
+            began = perf_counter()
             self._seen = await asyncio.to_thread(foresee, snapshot, entries, now, policy, self._effort)
+            self._cost = perf_counter() - began
         return self._seen
 
 
