@@ -57,7 +57,7 @@ class Desk:
         """Starts or stops all granting."""
         notice = notices.processor(running, self._books.clock.now())
         changed = await self._books.store.set_processing(running, notice)
-        self._board.processing = running
+        self._board.processing = await self._books.store.processing()
         self._wake()
         again = f"The queue {'runs' if running else 'is stopped'} already."
         return notice.message if changed else again

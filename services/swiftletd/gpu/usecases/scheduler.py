@@ -16,6 +16,7 @@ log = structlog.get_logger()
 LEAD_TTL_S = 10.0
 LEAD_RENEW_S = 3.0
 RETRY_S = 0.5
+LOST_RACE_S = 0.02
 
 
 class Scheduler:
@@ -52,7 +53,8 @@ class Scheduler:
                 await self._books.clock.sleep(RETRY_S)
                 self._signal.set()
                 continue
-            if passed.failed:
+            if passed.failed:  # somebody was faster; what they did is known now or in a moment
+                await self._books.clock.sleep(LOST_RACE_S)
                 self._signal.set()
 
     async def make_pass(self, *, forced: bool = False) -> Passed:
