@@ -43,7 +43,9 @@ def tiny(tmp_path_factory) -> dict[str, str]:
 
 def real(new_run, redis_server, tiny, *, steps: int, jit: bool = False, workers: int = 0) -> FakeRun:
     """A run with the commands of ms-swift in place of those of the double."""
-    story: FakeRun = new_run(redis_server, steps=steps, env=ENVIRONMENT, grace_seconds=30, jit_checkpoint=jit)
+    story: FakeRun = new_run(
+        redis_server, steps=steps, env=ENVIRONMENT, grace_seconds=120, jit_checkpoint=jit
+    )
     flags = {
         "model": tiny["model"],
         "dataset": tiny["train"],
@@ -106,7 +108,7 @@ def test_a_real_training_is_cancelled(new_run, redis_server, tiny, jit):
     story.start()
     wait_for_a_step(story, 5)
     story.directory.request_stop("cancelled")
-    eventually(lambda: story.directory.exit() is not None, "it did not end", story.story, seconds=60)
+    eventually(lambda: story.directory.exit() is not None, "it did not end", story.story, seconds=180)
     end = story.wait()
     (step,) = story.directory.steps()
     assert (end["success"], end["stopped"], step["success"]) == (False, "cancelled", False)
@@ -127,7 +129,7 @@ def test_two_real_ranks_save_and_leave(new_run, redis_server, tiny):
     wait_for_a_step(story, 5)
     assert len(story.processes()) >= 3
     story.directory.request_stop("cancelled")
-    eventually(lambda: story.directory.exit() is not None, "it did not end", story.story, seconds=60)
+    eventually(lambda: story.directory.exit() is not None, "it did not end", story.story, seconds=180)
     (step,) = story.directory.steps()
     assert (step["stopped"], step["exit_code"]) == ("cancelled", 0), story.story()
     assert (Path(step["result_path"]) / "optimizer.pt").exists()
