@@ -130,8 +130,8 @@ def test_nothing_of_two_real_ranks_is_left(new_run, redis_server, tiny):
     eventually(lambda: story.directory.exit() is not None, "it did not end", story.story, seconds=180)
     (step,) = story.directory.steps()
     assert step["stopped"] == "cancelled", story.story()
-    # The ranks of ms-swift 4.6 may hear the signal at different steps. Then one saves and the others wait for it
-    # for ever, until the time of grace is over.
+    # The ranks of ms-swift 4.6 may hear the signal at different steps. Then one saves and the others wait
+    # for it, until the time of grace is over.
     assert step["exit_code"] in {0, -9}, story.story()
     if step["exit_code"] == 0:
         assert (Path(step["result_path"]) / "optimizer.pt").exists()
