@@ -86,8 +86,8 @@ class Servers(Protocol):
         """What is known of a run."""
         ...
 
-    async def end_leftovers(self, entry: str) -> None:
-        """End every process that a dead runner left behind."""
+    async def bury(self, entry: str) -> None:
+        """End every process that a dead runner left behind, and have its end written down and told."""
         ...
 
     async def explain(self, entry: str, exit_code: int) -> tuple[str, str]:

@@ -221,7 +221,7 @@ class Deploying:
         elif not report.alive:
             if report.exit_code is not None:
                 await self.server_ended(it.id, entry, report.exit_code, "")
-            await self.servers.end_leftovers(entry)
+            await self.servers.bury(entry)
             await self.run_over(it.id, entry)
 
     async def publish_routes(self) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "LogLine",
     "Process",
     "RunDir",
+    "bury",
     "end_processes",
     "find_processes",
     "launch",
@@ -53,9 +54,14 @@ class RunDir:
         files.write_json(self.path / "spec.json", spec, sync=True)
 
     def request_stop(self, word: str) -> bool:
-        """Ask the runner to end the run; True if it lives and was signalled. The first word stays."""
+        """Ask the runner to end the run; True if it lives and was signalled. The first word stays.
+
+        A run that has no directory yet hears nothing: who is about to launch it looks again afterwards.
+        """
         if word not in STOP_WORDS:
             raise ValueError(f"word must be one of {', '.join(sorted(STOP_WORDS))}")
+        if not self.path.is_dir():
+            return False
         if self.stop_word() is None:
             files.write_text(self.path / "stop", word, sync=True)
         runner = self._living_runner()
@@ -126,6 +132,10 @@ class RunDir:
         steps, end = self.steps(), self.exit()
         return events_of(run, runner=self.runner(), child=self.child(), steps=steps, end=end)
 
+    def has_begun(self) -> bool:
+        """True if a runner has worked here: another one will not run it again."""
+        return self.runner() is not None
+
     def is_alive(self) -> bool:
         """True if a runner works here, be it only to publish what is left after exit.json."""
         return self._living_runner() is not None or files.is_locked(self.lock_path)
@@ -194,6 +204,18 @@ class RunDir:
             if looked >= max_bytes:
                 break
         return found, offset
+
+
+def bury(python: Path | str, directory: RunDir, grace: float) -> None:
+    """End what a dead runner left behind, as `end_processes` does.
+
+    Then a new runner writes down how the run ended and tells everybody: that gives its GPUs back at once,
+    and not when its lease has expired. Harmless where no runner ever began. Raises LaunchError.
+    """
+    if spec := directory.spec():
+        end_processes(spec["run"], grace)
+    if directory.has_begun():
+        launch(python, directory.path)
 
 
 def known_stop_word(word: str) -> str:

@@ -136,12 +136,12 @@ class Runs(Protocol):
         """What is known of a run."""
         ...
 
-    async def end_leftovers(self, entry: str) -> None:
-        """End every process that a dead runner left behind."""
+    async def bury(self, job_id: str, entry: str) -> None:
+        """End every process that a dead runner left behind, and have its end written down and told."""
         ...
 
     async def remove(self, job_id: str) -> bool:
-        """Delete all run directories of a job; False, and nothing, while a runner of it lives."""
+        """Delete all run directories of a job; False, and nothing, while anything of it lives."""
         ...
 
     async def known(self) -> Sequence[str]:

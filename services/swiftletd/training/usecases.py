@@ -223,7 +223,7 @@ class Training:
         for result in report.steps:
             await self.step_ended(job.id, entry, result)
         if not report.alive:
-            await self.runs.end_leftovers(entry)
+            await self.runs.bury(job.id, entry)
             await self.run_over(job.id, entry)
 
     async def _reconcile_export(self, job: Job) -> None:
@@ -234,6 +234,7 @@ class Training:
         for result in report.steps:
             await self.step_ended(job.id, entry, result)
         if report.launched and not report.alive and not report.steps:
+            await self.runs.bury(job.id, entry)
             lost = decide.StepResult(step="export", success=False, exit_code=-1)
             await self.step_ended(job.id, entry, lost)
 

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from swiftletd.deploy.domain.command import Backend, Command, Server, deploy_command
 from swiftletd.deploy.domain.deployment import Attempt, Deployment
 from swiftletd.deploy.ports import LaunchFailed, Line, RunReport
 from swiftletd.runner import rundir
 from swiftletd.runner.rundir import RunDir
+
+log = structlog.get_logger()
 
 STEP = "serve"
 TAIL_LINES = 40
@@ -94,8 +98,14 @@ class LocalServers:
     async def stop(self, entry: str) -> None:
         await asyncio.to_thread(self._dir(entry).request_stop, "cancelled")
 
-    async def end_leftovers(self, entry: str) -> None:
-        await asyncio.to_thread(rundir.end_processes, entry, self._launching.grace_seconds)
+    async def bury(self, entry: str) -> None:
+        await asyncio.to_thread(self._bury, self._dir(entry))
+
+    def _bury(self, run: RunDir) -> None:
+        try:
+            rundir.bury(sys.executable, run, self._launching.grace_seconds)
+        except (OSError, rundir.LaunchError) as error:
+            log.warning("burial_failed", run=str(run.path), error=str(error))
 
     async def report(self, entry: str) -> RunReport:
         return await asyncio.to_thread(_report, self._dir(entry))
@@ -126,7 +136,7 @@ def _report(run: RunDir) -> RunReport:
     alive = run.is_alive()  # before the steps are read: a runner that ends in between has written them
     steps: list[dict[str, Any]] = run.steps()
     exit_code = steps[-1]["exit_code"] if steps else None
-    return RunReport(alive=alive, launched=alive or run.runner() is not None, exit_code=exit_code)
+    return RunReport(alive=alive, launched=alive or run.has_begun(), exit_code=exit_code)
 
 
 def _swift_version(packages: Path) -> str:

@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from swiftletd.runner import rundir
 from swiftletd.runner.rundir import LogLine, RunDir
 from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
@@ -29,6 +31,8 @@ from swiftletd.training.domain.job import Job, Lease
 from swiftletd.training.domain.log_level import level as level_of
 from swiftletd.training.domain.params import restore_params
 from swiftletd.training.ports import LaunchFailed, Line, LogPage, RunReport
+
+log = structlog.get_logger()
 
 TAIL_BYTES = 64 * 1024  # of a log, for the diagnosis
 READ_BYTES = 256 * 1024  # of a log, in one reading
@@ -142,8 +146,14 @@ class LocalRuns:
     async def stop(self, job_id: str, entry: str, word: str) -> None:
         await asyncio.to_thread(self._dir(job_id, entry).request_stop, word)
 
-    async def end_leftovers(self, entry: str) -> None:
-        await asyncio.to_thread(rundir.end_processes, entry, self._launching.grace_seconds)
+    async def bury(self, job_id: str, entry: str) -> None:
+        await asyncio.to_thread(self._bury, self._dir(job_id, entry))
+
+    def _bury(self, run: RunDir) -> None:
+        try:
+            rundir.bury(sys.executable, run, self._launching.grace_seconds)
+        except (OSError, rundir.LaunchError) as error:
+            log.warning("burial_failed", run=str(run.path), error=str(error))
 
     # ---------------------------------------------------------------- looking
 
@@ -153,7 +163,7 @@ class LocalRuns:
     def _report(self, run: RunDir) -> RunReport:
         alive = run.is_alive()  # before the steps are read: a runner that ends in between has written them
         steps = tuple(StepResult(**_known(row)) for row in run.steps())
-        launched = alive or run.runner() is not None
+        launched = alive or run.has_begun()
         return RunReport(alive=alive, launched=launched, steps=steps)
 
     async def known(self) -> Sequence[str]:
@@ -164,7 +174,11 @@ class LocalRuns:
 
     def _remove(self, job_id: str) -> bool:
         home = self._home / job_id
-        if any(RunDir(path).is_alive() for path in home.glob("*")):
+        runs = [RunDir(path) for path in home.glob("*")]
+        for run in runs:
+            if run.has_begun() and run.exit() is None and not run.is_alive():
+                rundir.launch(sys.executable, run.path)  # ends what its dead runner left behind
+        if any(run.is_alive() for run in runs):
             return False
         shutil.rmtree(home, ignore_errors=True)
         return True
