@@ -71,6 +71,11 @@ TYPES = {
 }
 ITEM = {"job_id": str, "queue_position": int, "priority": int, "gpu_ids": str, "created_at": str}
 MESSAGE = {"message": str}
+LOGS = {
+    "job_id": str,
+    "logs": [{"timestamp": str, "level": str, "message": str, "job_id": str}],
+    "total": int,
+}
 DEPLOYMENT = {
     **dict.fromkeys(["job_id", "status", "created_at", "started_at", "completed_at", "deploy_type"], str),
     "deploy_port": int,
@@ -132,14 +137,7 @@ ROWS = (
         call=f"GET {T}/jobs/{{done}}/progress",
         shape={"job_id": str, "progress": NUMBER, "estimated_time_remaining": NUMBER},
     ),
-    Row(
-        call=f"GET {T}/jobs/{{done}}/logs?limit=100",
-        shape={
-            "job_id": str,
-            "logs": [{"timestamp": str, "level": str, "message": str, "job_id": str}],
-            "total": int,
-        },
-    ),
+    Row(call=f"GET {T}/jobs/{{done}}/logs?limit=100", shape=LOGS),
     Row(call=f"GET {T}/jobs/{{done}}/events?limit=50", shape={"job_id": str, "events": [dict], "total": int}),
     Row(call=f"DELETE {T}/jobs/{{queued}}", code=204, shape=None),
     Row(call=f"GET {T}/params/default?trainer_type=llm", shape=_params(SHARED)),
@@ -198,6 +196,7 @@ ROWS = (
     Row(call=f"POST {D}/jobs/{{served}}/start", shape={"job_id": str, "message": str}),
     Row(call=f"POST {D}/jobs/{{waiting}}/stop", shape={"job_id": str, "message": str}),
     Row(call=f"GET {D}/jobs/{{served}}/status", shape=DEPLOYMENT),
+    Row(call=f"GET {D}/jobs/{{served}}/logs?limit=100", shape={**LOGS, "logs": list}),  # it was never started
     Row(
         call=f"GET {D}/queue",
         shape={"total_queued": int, "queue_items": [{"job_id": str, "queue_position": int}]},

@@ -134,6 +134,41 @@ def test_a_repeated_create_makes_one_job_at_once_and_after_a_kill(world: World) 
     assert len({reply.json()["job_id"] for reply in [*replies, create()]}) == 1
 
 
+def test_a_log_is_read_by_byte_by_line_and_by_text(world: World) -> None:
+    path = f"/training/jobs/{world.done}/logs"
+
+    def read(**query: object) -> list[str]:
+        return [line["message"] for line in world.suite.get(path, **query)["logs"]]
+
+    every = read(offset=0, limit=1000)
+    assert len(every) == world.suite.get(path)["total"] > 3
+    assert read(line=1, limit=2) == every[:2]
+    assert read(line=3, limit=1) == every[2:3]
+    assert read(line=len(every) + 1) == []
+    assert read(limit=2) == every[-2:]
+    behind_one = world.suite.get(path, line=1, limit=1)["next_offset"]
+    assert read(offset=int(behind_one), limit=1) == every[1:2]
+    assert read(search=every[2].upper(), limit=1000) == [x for x in every if every[2].lower() in x.lower()]
+
+
+@pytest.mark.parametrize("path", ["/training/jobs/{done}/logs", "/deploy/jobs/{served}/logs"])
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"line": 0}, "line"),
+        ({"line": 1, "offset": 0}, "line"),
+        ({"offset": -1}, "offset"),
+        ({"limit": 1001}, "limit"),
+    ],
+)
+def test_a_place_in_a_log_that_can_not_be_is_named(
+    world: World, path: str, query: dict[str, int], field: str
+) -> None:
+    reply = world.suite.api.get(API + world.fill(path), params=query)
+    assert reply.status_code == httpx.codes.BAD_REQUEST
+    assert reply.json()["details"][0]["metadata"]["field"] == field
+
+
 # ---------------------------------------------------------------- row by row; the last one leaves nothing
 
 

@@ -93,10 +93,20 @@ def test_a_job_is_trained_though_the_training_service_is_killed_and_its_model_an
     assert answer.get("choices"), answer
     assert answer["choices"][0]["message"]["content"]
 
+    # And the log of its model server can be read like that of a training
+    _reads_by_text_and_line(real, f"/deploy/jobs/{deployment}/logs", "POST /V1/chat/completions")
+
     # And when it is stopped, its port and its GPU are free again
     assert real.api.post(f"{API}/deploy/jobs/{deployment}/stop").status_code == httpx.codes.OK
     eventually(lambda: real.get(path)["deploy_port"] == 0, "the port isn't free", lambda: str(real.get(path)))
     eventually(lambda: real.get("/training/gpus")["gpus"][0]["available"], "the device isn't free")
+
+
+def _reads_by_text_and_line(suite: Suite, path: str, text: str) -> None:
+    found = suite.get(path, search=text)["logs"]
+    every = suite.get(path, offset=0, limit=1000)["logs"]
+    assert found
+    assert suite.get(path, line=1 + every.index(found[0]), limit=1)["logs"] == found[:1]
 
 
 def _until_cut(suite: Suite, job_id: str, into: list[Any]) -> None:

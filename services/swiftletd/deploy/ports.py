@@ -94,12 +94,22 @@ class Servers(Protocol):
         """Reason and sentence for an end, from the log."""
         ...
 
-    async def read_log(self, entry: str, offset: int, limit: int) -> tuple[Sequence[Line], int]:
-        """Lines from a byte on, and where to read on."""
+    async def read_log(
+        self, entry: str, offset: int, limit: int, search: str = ""
+    ) -> tuple[Sequence[Line], int]:
+        """Lines from a byte on, or those of them with a text, and where to read on."""
         ...
 
     async def tail(self, entry: str, limit: int) -> int:
         """Where the last so many lines begin."""
+        ...
+
+    async def line_offset(self, entry: str, line: int) -> int:
+        """Byte at which a line begins, counted from 1; the end of the log if there are not so many."""
+        ...
+
+    async def count_lines(self, entry: str) -> int:
+        """How many lines the log has so far."""
         ...
 
     def log_path(self, entry: str) -> str:

@@ -173,6 +173,16 @@ class LogReader:
             wanted -= found
         return segments[0].start
 
+    def line_offset(self, line: int) -> int:
+        """Where a line begins, counted from 1; behind the last byte if there are not so many."""
+        before = line - 1
+        for segment in list_segments(self._directory):
+            lines = self._count(segment)
+            if before < lines:
+                return segment.start + _offset_in(segment, before)
+            before -= lines
+        return self.size()
+
     def count(self) -> int:
         """How many lines there are. What was counted is remembered: only growth costs anything."""
         return sum(self._count(segment) for segment in list_segments(self._directory))
@@ -212,6 +222,18 @@ def _blocks_backwards(segments: list[Segment]) -> Iterator[tuple[int, bytes]]:
                 file.seek(begin)
                 yield segment.start + begin, file.read(end - begin)
                 end = begin
+
+
+def _offset_in(segment: Segment, lines: int) -> int:
+    """Where the line behind so many lines begins in a segment that has more than these."""
+    place = 0
+    with segment.path.open("rb") as file:
+        while lines and (block := file.read(BLOCK_BYTES)):
+            found = block.count(b"\n")
+            if found >= lines:
+                return place + _after_newline(block, lines - 1)
+            place, lines = place + len(block), lines - found
+    return place
 
 
 def _after_newline(block: bytes, index: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,7 @@ __all__ = [
     "LogLine",
     "Process",
     "RunDir",
+    "RunDirs",
     "bury",
     "end_processes",
     "find_processes",
@@ -38,6 +40,7 @@ CANCELLED, TIME_LIMIT, LEASE_REVOKED = "cancelled", "time_limit", "lease_revoked
 STOP_WORDS: Final = frozenset({CANCELLED, TIME_LIMIT, LEASE_REVOKED})
 
 Record = dict[str, Any]
+PAGE_BYTES = 256 * 1024  # of a log, in one reading
 
 
 class RunDir:
@@ -155,6 +158,10 @@ class RunDir:
         """Lines of the log so far; keep the RunDir, and only what is new is counted."""
         return self.log.count()
 
+    def line_offset(self, line: int) -> int:
+        """Byte at which a line begins, counted from 1; the size of the log if there are not so many."""
+        return self.log.line_offset(line)
+
     def read_log(self, offset: int, max_bytes: int) -> tuple[list[LogLine], int]:
         """Lines from the first that begins at `offset` or later, some max_bytes of them; where to read on."""
         lines: list[LogLine] = []
@@ -167,6 +174,15 @@ class RunDir:
             offset = start + len(data)
             left -= len(data)
         return lines, offset
+
+    def page(
+        self, offset: int, limit: int, *, text: str = "", keep: Callable[[LogLine], bool] | None = None
+    ) -> tuple[list[LogLine], int]:
+        """At most `limit` lines from a byte on, and where to read on; `text` and `keep` as in `search`."""
+        if text or keep:
+            return self.search(text, limit=limit, offset=offset, keep=keep or (lambda line: True))
+        lines, end = self.read_log(offset, PAGE_BYTES)
+        return (lines[:limit], lines[limit].offset) if len(lines) > limit else (lines, end)
 
     def tail_log(self, lines: int) -> tuple[list[LogLine], int]:
         """The last so many lines, and where to read on."""
@@ -216,6 +232,31 @@ def bury(python: Path | str, directory: RunDir, grace: float) -> None:
         end_processes(spec["run"], grace)
     if directory.has_begun():
         launch(python, directory.path)
+
+
+class RunDirs:
+    """Run directories, the latest `most` of them kept: each remembers the lines that it has counted.
+
+    May be used by several threads.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: dict[Path, RunDir] = {}
+
+    def __getitem__(self, path: Path) -> RunDir:
+        with self._lock:
+            run = self._kept.pop(path, None) or RunDir(path)
+            self._kept[path] = run
+            if len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
+            return run
+
+    def forget(self, home: Path) -> None:
+        """The directories below it were removed; what comes in their place is counted anew."""
+        with self._lock:
+            self._kept = {path: run for path, run in self._kept.items() if not path.is_relative_to(home)}
 
 
 def known_stop_word(word: str) -> str:

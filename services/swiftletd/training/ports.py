@@ -166,6 +166,10 @@ class Runs(Protocol):
         """The last lines."""
         ...
 
+    async def line_offset(self, job_id: str, entry: str, line: int) -> int:
+        """Byte at which a line begins, counted from 1; the end of the log if there are not so many."""
+        ...
+
     async def count_lines(self, job_id: str, entry: str) -> int:
         """How many lines the log has so far."""
         ...

@@ -57,6 +57,21 @@ class Refusal:
         return (("grpc-status-details-bin", status.SerializeToString()),)
 
 
+def page_of(lines: list[str], request: Any) -> tuple[list[str], int]:
+    """The lines of a page, three at the most where a text is looked for, and where to read on.
+
+    One byte a line keeps offsets easy to read.
+    """
+    if request.HasField("line"):
+        start = request.line - 1
+    elif request.HasField("offset"):
+        start = int(request.offset)
+    else:
+        start = max(len(lines) - request.limit, 0)
+    end = min(start + (3 if request.search else request.limit), len(lines))
+    return [line for line in lines[start:end] if request.search in line], end
+
+
 class TrainingDouble(training_service_pb2_grpc.TrainingServiceServicer):
     """Keeps jobs in a dict; refuses what it is told to; cuts streams where it is told to."""
 
@@ -65,6 +80,7 @@ class TrainingDouble(training_service_pb2_grpc.TrainingServiceServicer):
         self.created: list[training_pb.CreateTrainingJobRequest] = []
         self.refusals: deque[Refusal] = deque()
         self.lines: list[str] = []
+        self.log_calls: list[training_pb.ListTrainingJobLogsRequest] = []
         self.steps: list[job_pb2.Progress] = []
         self.cuts: dict[int, Refusal | None] = {}
         self.tokens: list[str] = []
@@ -125,12 +141,12 @@ class TrainingDouble(training_service_pb2_grpc.TrainingServiceServicer):
 
     async def ListTrainingJobLogs(self, request: Any, context: Any) -> Any:
         await self._find(request.job_id, context)
-        # One byte a line keeps offsets easy to read.
-        start = int(request.offset) if request.HasField("offset") else max(len(self.lines) - request.limit, 0)
-        found = self.lines[start : start + request.limit]
-        logs = [job_pb2.LogLine(message=line, level="INFO") for line in found]
+        self.log_calls.append(request)
+        logs, end = page_of(self.lines, request)
+        found = [job_pb2.LogLine(message=line, level="INFO") for line in logs]
+        attempt = request.attempt or 1
         return training_pb.ListTrainingJobLogsResponse(
-            logs=logs, total=len(self.lines), next_offset=start + len(found), attempt=1
+            logs=found, total=len(self.lines), next_offset=end, attempt=attempt
         )
 
     async def WatchTrainingJobLogs(self, request: Any, context: Any) -> AsyncIterator[Any]:
@@ -219,6 +235,7 @@ class DeployDouble(deploy_service_pb2_grpc.DeployServiceServicer):
         self.created: list[deploy_pb.CreateDeploymentRequest] = []
         self.deployments: dict[str, deployment_pb2.Deployment] = {}
         self.statuses: list[str] = ["pending", "running"]
+        self.lines: list[str] = []
 
     async def CreateDeployment(self, request: Any, context: Any) -> Any:
         self.created.append(request)
@@ -236,6 +253,11 @@ class DeployDouble(deploy_service_pb2_grpc.DeployServiceServicer):
         return deploy_pb.ListDeploymentsResponse(
             deployments=listed[start : start + request.size], total=len(listed)
         )
+
+    async def ListDeploymentLogs(self, request: Any, context: Any) -> Any:
+        logs, end = page_of(self.lines, request)
+        found = [deployment_pb2.DeployLogLine(message=line, level="INFO") for line in logs]
+        return deploy_pb.ListDeploymentLogsResponse(logs=found, next_offset=end, attempt=1)
 
     async def WatchDeployment(self, request: Any, context: Any) -> AsyncIterator[Any]:
         for number, word in enumerate(self.statuses):

@@ -195,6 +195,16 @@ async def test_logs_as_json_are_one_object_a_line(suite, run, job):
     assert [json.loads(line)["message"] for line in result.stdout.splitlines()] == ["two"]
 
 
+async def test_logs_are_searched(suite, run, job):
+    suite.training.lines = ["one", "two", "three", "twofold"]
+
+    assert (await run("logs", "a", "-g", "two", "--line", "2")).stdout.split() == ["two", "twofold"]
+    refused = await run("logs", "a", "-g", "two", "-f")
+
+    assert refused.exit_code == 2
+    assert "--follow and --tail go with no other choice of lines" in refused.stderr
+
+
 async def test_the_queue_says_why_and_what_would_help(suite, run):
     hint = UnblockHint(message="With 1 GPU instead of 2 it starts in about 3 min.")
     suite.gpu.items = [

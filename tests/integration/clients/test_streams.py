@@ -101,6 +101,29 @@ async def test_a_stored_log_is_read_to_its_end_and_from_its_tail(suite, client, 
     assert tail == ["2498", "2499"]
 
 
+async def test_a_log_is_searched_over_all_its_pages(suite, client, job):
+    suite.training.lines = ["loss" if number in (2, 9) else str(number) for number in range(11)]
+
+    handle = await client.job("a")
+    found = [line.message async for line in handle.search_logs("loss", level="info", attempt=2, line=3)]
+
+    assert found == ["loss", "loss"]
+    first, *others = suite.training.log_calls
+    assert (first.line, first.level, first.attempt) == (3, "info", 2)
+    assert all(call.attempt == 2 and not call.HasField("line") for call in others)
+
+
+async def test_the_log_of_a_model_server_is_read_like_that_of_a_job(suite, client):
+    suite.deploy.lines = [str(number) for number in range(1200)]
+    served = await client.deploy("m", auto_start=False)
+
+    assert [line.message async for line in served.logs()] == suite.deploy.lines
+    assert [line.message async for line in served.logs(tail=2)] == ["1198", "1199"]
+    assert [line.message async for line in served.search_logs("119", line=119)] == [
+        line for line in suite.deploy.lines[118:] if "119" in line
+    ]
+
+
 async def test_wait_gives_the_job_that_completed(suite, client):
     suite.training.steps = [job_pb2.Progress(step=step, phase="training") for step in range(3)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from swiftletd.runner import log as log_module
 from swiftletd.runner.log import STDERR, STDOUT, SWIFTLET, LogReader, LogWriter, parse_line, parse_lines
-from swiftletd.runner.rundir import RunDir
+from swiftletd.runner.rundir import RunDir, RunDirs
 
 AT = 1_795_425_880.123
 SHOWN = "2026-11-23T09:24:40.123Z"
@@ -128,6 +129,44 @@ def test_the_last_lines(directory, wanted):
         200 - min(wanted, 200) :
     ]
     assert offset == run.log_size()
+
+
+@pytest.mark.parametrize("line", [1, 2, 35, 36, 199, 200])
+@pytest.mark.parametrize("block", [1, 7, 1 << 18])
+def test_a_line_is_found_by_its_number(directory, monkeypatch, line, block):
+    monkeypatch.setattr("swiftletd.runner.log.BLOCK_BYTES", block)
+    write_numbers(directory, 200)
+    run = RunDir(directory.parent)
+    lines, _ = run.read_log(run.line_offset(line), 10**6)
+    assert lines[0].text == f"line {line - 1:04d}"
+
+
+def test_a_line_that_is_not_there_yet_begins_at_the_end(directory):
+    write_numbers(directory, 3)
+    run = RunDir(directory.parent)
+    assert run.line_offset(4) == run.line_offset(400) == run.log_size()
+
+
+def test_directories_are_kept_with_what_they_counted_until_they_are_removed(tmp_path):
+    homes = [tmp_path / name for name in "abc"]
+    for home in homes:
+        (home / "1").mkdir(parents=True)
+        write_numbers(home / "1" / "log", 5).close()
+    dirs = RunDirs(most=2)
+    first = dirs[homes[0] / "1"]
+    assert first.count_lines() == 5
+    assert dirs[homes[0] / "1"] is first
+
+    # What was not asked for lately makes room for others
+    assert dirs[homes[1] / "1"] is not dirs[homes[2] / "1"]
+    assert dirs[homes[0] / "1"] is not first
+
+    # A directory that is made anew is counted anew
+    shutil.rmtree(homes[0])
+    dirs.forget(homes[0])
+    (homes[0] / "1").mkdir(parents=True)
+    write_numbers(homes[0] / "1" / "log", 2).close()
+    assert dirs[homes[0] / "1"].count_lines() == 2
 
 
 def test_counting_counts_only_what_is_new(directory, monkeypatch):

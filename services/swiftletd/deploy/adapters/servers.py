@@ -21,7 +21,6 @@ log = structlog.get_logger()
 
 STEP = "serve"
 TAIL_LINES = 40
-READ_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +39,11 @@ class LocalServers:
     def __init__(self, launching: Launching) -> None:
         self._launching = launching
         self._home = launching.runs / "deploy"
+        self._dirs = rundir.RunDirs()
 
     def _dir(self, entry: str) -> RunDir:
         owner, _, attempt = entry.removeprefix("deploy-").rpartition("-")
-        return RunDir(self._home / owner / attempt)
+        return self._dirs[self._home / owner / attempt]
 
     async def launch(self, it: Deployment) -> None:
         await asyncio.to_thread(self._launch, it)
@@ -118,15 +118,21 @@ class LocalServers:
         last = errors[-1][:500] if errors else f"exit code {exit_code}"
         return "PROCESS_FAILED", f"The model server ended: {last}. See its log."
 
-    async def read_log(self, entry: str, offset: int, limit: int) -> tuple[Sequence[Line], int]:
-        lines, end = await asyncio.to_thread(self._dir(entry).read_log, offset, READ_BYTES)
-        if len(lines) > limit:
-            lines, end = lines[:limit], lines[limit].offset
+    async def read_log(
+        self, entry: str, offset: int, limit: int, search: str = ""
+    ) -> tuple[Sequence[Line], int]:
+        lines, end = await asyncio.to_thread(self._dir(entry).page, offset, limit, text=search)
         return [Line(line.offset, line.time, line.text) for line in lines], end
 
     async def tail(self, entry: str, limit: int) -> int:
         lines, end = await asyncio.to_thread(self._dir(entry).tail_log, limit)
         return lines[0].offset if lines and limit > 0 else end
+
+    async def line_offset(self, entry: str, line: int) -> int:
+        return await asyncio.to_thread(self._dir(entry).line_offset, line)
+
+    async def count_lines(self, entry: str) -> int:
+        return await asyncio.to_thread(self._dir(entry).count_lines)
 
     def log_path(self, entry: str) -> str:
         return str(self._dir(entry).path / "log")

@@ -92,6 +92,22 @@ def _faults(request: rpc_pb.CreateDeploymentRequest) -> list[Violation]:
     return [Violation(field, message) for field, ok, message in rules if not ok]
 
 
+def log_limit(request: rpc_pb.ListDeploymentLogsRequest) -> int:
+    """How many lines at the most. Raises InvalidArgument for any field at fault."""
+    limit = request.limit if request.HasField("limit") else 100
+    both = request.HasField("offset") and request.HasField("line")
+    rules = [
+        ("limit", 1 <= limit <= 1000, f"must be from 1 to 1000, got {limit}."),
+        ("attempt", request.attempt >= 0, f"must be 1 or more, got {request.attempt}."),
+        ("offset", request.offset >= 0, f"must be 0 or more, got {request.offset:g}."),
+        ("line", not request.HasField("line") or request.line > 0, "must be 1 or more: lines count from 1."),
+        ("line", not both, "can't be given together with offset; leave one of them out."),
+    ]
+    if faults := [Violation(field, message) for field, ok, message in rules if not ok]:
+        raise InvalidArgument(faults)
+    return limit
+
+
 def port_rules(port: int) -> list[tuple[str, bool, str]]:
     """What a port must be; 0 is none."""
     return [("port", port == 0 or 1024 <= port <= 65535, f"must be from 1024 to 65535, got {port}.")]

@@ -80,6 +80,26 @@ class DeployServicer(rpc.DeployServiceServicer):
     ) -> deployment_pb2.Deployment:
         return self._message(await self._deploying.get(request.job_id))
 
+    async def ListDeploymentLogs(
+        self, request: pb.ListDeploymentLogsRequest, context: Context
+    ) -> pb.ListDeploymentLogsResponse:
+        limit = convert.log_limit(request)
+        it, servers = await self._deploying.get(request.job_id), self._deploying.servers
+        number = request.attempt or (it.attempt.number if it.attempt else it.next_attempt)
+        entry = it.entry(number)
+        if request.HasField("line"):
+            offset = await servers.line_offset(entry, request.line)
+        elif request.HasField("offset") or request.search:
+            offset = int(request.offset)
+        else:
+            offset = await servers.tail(entry, limit)
+        lines, end = await servers.read_log(entry, offset, limit, request.search)
+        total = await servers.count_lines(entry)
+        logs = [convert.to_line(it.id, line) for line in lines]
+        return pb.ListDeploymentLogsResponse(
+            job_id=it.id, logs=logs, total=total, next_offset=end, attempt=number
+        )
+
     async def WatchDeployment(
         self, request: pb.WatchDeploymentRequest, context: Context
     ) -> AsyncIterator[pb.WatchDeploymentResponse]:

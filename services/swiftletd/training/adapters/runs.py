@@ -35,8 +35,6 @@ from swiftletd.training.ports import LaunchFailed, Line, LogPage, RunReport
 log = structlog.get_logger()
 
 TAIL_BYTES = 64 * 1024  # of a log, for the diagnosis
-READ_BYTES = 256 * 1024  # of a log, in one reading
-MOST_COUNTERS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +53,10 @@ class LocalRuns:
     def __init__(self, launching: Launching, schema: SwiftSchema) -> None:
         self._launching, self._schema = launching, schema
         self._home = launching.runs / "training"
-        self._counters: dict[tuple[str, str], RunDir] = {}  # each remembers the lines that it has counted
+        self._dirs = rundir.RunDirs()
 
     def _dir(self, job_id: str, entry: str) -> RunDir:
-        return RunDir(self._home / job_id / entry.removeprefix(f"training-{job_id}-"))
+        return self._dirs[self._home / job_id / entry.removeprefix(f"training-{job_id}-")]
 
     # ---------------------------------------------------------------- starting and stopping
 
@@ -181,6 +179,7 @@ class LocalRuns:
         if any(run.is_alive() for run in runs):
             return False
         shutil.rmtree(home, ignore_errors=True)
+        self._dirs.forget(home)
         return True
 
     def exports(self, job_id: str, entry: str) -> bool:
@@ -211,22 +210,16 @@ class LocalRuns:
     async def last_lines(self, job_id: str, entry: str, limit: int) -> LogPage:
         return await asyncio.to_thread(_last, self._dir(job_id, entry), limit)
 
+    async def line_offset(self, job_id: str, entry: str, line: int) -> int:
+        return await asyncio.to_thread(self._dir(job_id, entry).line_offset, line)
+
     async def count_lines(self, job_id: str, entry: str) -> int:
-        counted = self._counters.setdefault((job_id, entry), self._dir(job_id, entry))
-        if len(self._counters) > MOST_COUNTERS:
-            self._counters.pop(next(iter(self._counters)))
-        return await asyncio.to_thread(counted.count_lines)
+        return await asyncio.to_thread(self._dir(job_id, entry).count_lines)
 
 
 def _read(run: RunDir, offset: int, limit: int, search: str, level: str) -> LogPage:
-    if search or level:
-        lines, end = run.search(
-            search, limit=limit, offset=offset, keep=lambda line: not level or level_of(line.text) == level
-        )
-        return LogPage(_lines(lines), end)
-    lines, end = run.read_log(offset, READ_BYTES)
-    if len(lines) > limit:
-        lines, end = lines[:limit], lines[limit].offset
+    keep = (lambda line: level_of(line.text) == level) if level else None
+    lines, end = run.page(offset, limit, text=search, keep=keep)
     return LogPage(_lines(lines), end)
 
 

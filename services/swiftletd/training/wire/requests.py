@@ -172,6 +172,20 @@ def limit_of(limit: int, default: int, most: int) -> int:
     return limit or default
 
 
+def log_place_of(request: pb.ListTrainingJobLogsRequest) -> tuple[int | None, int]:
+    """Where in a log to begin: a byte and a line (from 1), one of which or both are not given (None, 0)."""
+    faults = _Faults([])
+    faults.check(request.offset >= 0, "offset", f"must be 0 or more, got {request.offset:g}.")
+    faults.check(
+        not request.HasField("line") or request.line > 0, "line", "must be 1 or more: lines count from 1."
+    )
+    both = request.HasField("offset") and request.HasField("line")
+    faults.check(not both, "line", "can't be given together with offset; leave one of them out.")
+    if faults.found:
+        raise InvalidArgument(faults.found)
+    return (int(request.offset) if request.HasField("offset") else None), request.line
+
+
 def level_of(text: str) -> str:
     """A checked `level` field, in upper case."""
     if text and text.upper() not in LEVELS:

@@ -13,7 +13,7 @@ from swiftlet.training.v1 import job_pb2
 from swiftlet.training.v1 import training_service_pb2 as pb
 from swiftlet.training.v1 import training_service_pb2_grpc as rpc
 from swiftletd.kernel.clock import Clock
-from swiftletd.kernel.errors import AlreadyExists, invalid
+from swiftletd.kernel.errors import AlreadyExists
 from swiftletd.kernel.rpc.exposition import metrics
 from swiftletd.kernel.rpc.request_id import request_id_of
 from swiftletd.training.domain.job import Job, State
@@ -157,17 +157,16 @@ class TrainingServicer(rpc.TrainingServiceServicer):
         self, request: pb.ListTrainingJobLogsRequest, context: Context
     ) -> pb.ListTrainingJobLogsResponse:
         limit, level = requests.limit_of(request.limit, 100, 1000), requests.level_of(request.level)
-        if request.offset < 0:
-            raise invalid("offset", "must be 0 or more.")
+        offset, first = requests.log_place_of(request)
         job = await self._training.get(request.job_id)
         number = request.attempt or (job.attempts[-1].number if job.attempts else job.next_attempt)
         runs, entry = self._training.runs, job.entry(number)
-        if request.HasField("offset") or request.search or level:
-            page = await runs.read_log(
-                job.id, entry, int(request.offset), limit, search=request.search, level=level
-            )
-        else:
+        if first:
+            offset = await runs.line_offset(job.id, entry, first)
+        if offset is None and not request.search and not level:
             page = await runs.last_lines(job.id, entry, limit)
+        else:
+            page = await runs.read_log(job.id, entry, offset or 0, limit, search=request.search, level=level)
         answer = pb.ListTrainingJobLogsResponse(
             job_id=job.id,
             total=await runs.count_lines(job.id, entry),

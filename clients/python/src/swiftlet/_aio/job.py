@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from swiftlet._aio.connection import Connection
 from swiftlet._shared import requests, watches
 from swiftlet._shared.jobs import OutcomeWait, check_outcome
+from swiftlet._shared.logs import Pages
 from swiftlet._shared.words import JobStatus, word
 from swiftlet.gpu.v1 import gpu_service_pb2, queue_pb2
 from swiftlet.training.v1 import job_pb2, training_service_pb2
@@ -84,7 +85,19 @@ class Job:
         if follow:
             method = self._connection.training.WatchTrainingJobLogs
             return self._connection.watch(method, watches.logs(self.id, tail))
-        return self._stored_logs(tail)
+        return self._stored_logs(_whole_log(self.id, tail), tail)
+
+    def search_logs(
+        self, text: str = "", *, level: str = "", attempt: int = 0, line: int = 1
+    ) -> AsyncIterator[job_pb2.LogLine]:
+        """Lines of its log that hold `text`, in any case, from line number `line` on.
+
+        `level`: only those of "info", "warning" or "error". `attempt`: 0 for the latest.
+        """
+        request = training_service_pb2.ListTrainingJobLogsRequest(
+            job_id=self.id, search=text, level=level, attempt=attempt, line=line
+        )
+        return self._stored_logs(request, None)
 
     def events(self, *, follow: bool = False, limit: int = 500) -> AsyncIterator[job_pb2.JobEvent]:
         """What happened to it, oldest first: the last `limit` events.
@@ -135,20 +148,23 @@ class Job:
         self.info.status = done.status
         return done
 
-    async def _stored_logs(self, tail: int | None) -> AsyncIterator[job_pb2.LogLine]:
-        request = training_service_pb2.ListTrainingJobLogsRequest(job_id=self.id, limit=tail or 1000)
-        if tail is None:
-            request.offset = 0
-        while True:
+    async def _stored_logs(
+        self, request: training_service_pb2.ListTrainingJobLogsRequest, tail: int | None
+    ) -> AsyncIterator[job_pb2.LogLine]:
+        pages, more = Pages(request, tail), True
+        while more:
             page = await self._connection.call(self._connection.training.ListTrainingJobLogs, request)
             for line in page.logs:
                 yield line
-            if tail is not None or not page.logs:
-                return
-            request.offset, request.attempt = page.next_offset, page.attempt
+            more = pages.turn(page)
 
     async def _stored_events(self, limit: int) -> AsyncIterator[job_pb2.JobEvent]:
         request = training_service_pb2.ListTrainingJobEventsRequest(job_id=self.id, limit=limit)
         answer = await self._connection.call(self._connection.training.ListTrainingJobEvents, request)
         for event in answer.events:
             yield event
+
+
+def _whole_log(job_id: str, tail: int | None) -> training_service_pb2.ListTrainingJobLogsRequest:
+    offset = 0 if tail is None else None
+    return training_service_pb2.ListTrainingJobLogsRequest(job_id=job_id, offset=offset)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from swiftlet._shared import requests, watches
 from swiftlet._shared.deployments import base_url, is_settled, running
+from swiftlet._shared.logs import Pages
 from swiftlet._shared.words import DeployStatus, word
 from swiftlet._sync.connection import Connection
 from swiftlet.deploy.v1 import deploy_service_pb2, deployment_pb2
@@ -62,10 +63,31 @@ class Deployment:
                 break
         return running(self.info)
 
-    def logs(self, *, tail: int | None = None) -> Iterator[deployment_pb2.DeployLogLine]:
-        """Its log from the last `tail` lines on, or all of it, and each new line until it has ended."""
-        method = self._connection.deploy.WatchDeploymentLogs
-        return self._connection.watch(method, watches.deployment_logs(self.id, tail))
+    def logs(
+        self, *, follow: bool = False, tail: int | None = None
+    ) -> Iterator[deployment_pb2.DeployLogLine]:
+        """The log of its model server, oldest line first: the last `tail` lines, or all.
+
+        With `follow` also each new line as it comes, until it has ended.
+        """
+        if follow:
+            method = self._connection.deploy.WatchDeploymentLogs
+            return self._connection.watch(method, watches.deployment_logs(self.id, tail))
+        offset = 0 if tail is None else None
+        request = deploy_service_pb2.ListDeploymentLogsRequest(job_id=self.id, offset=offset)
+        return self._stored_logs(request, tail)
+
+    def search_logs(
+        self, text: str = "", *, attempt: int = 0, line: int = 1
+    ) -> Iterator[deployment_pb2.DeployLogLine]:
+        """Lines of its log that hold `text`, in any case, from line number `line` on.
+
+        `attempt`: of this start; 0 for the latest.
+        """
+        request = deploy_service_pb2.ListDeploymentLogsRequest(
+            job_id=self.id, search=text, attempt=attempt, line=line
+        )
+        return self._stored_logs(request, None)
 
     def start(self) -> deploy_service_pb2.DeploymentActionResponse:
         """Start it; where its GPUs are not free it waits for them."""
@@ -82,3 +104,12 @@ class Deployment:
     ) -> deploy_service_pb2.DeploymentActionResponse:
         self.info.status = done.status
         return done
+
+    def _stored_logs(
+        self, request: deploy_service_pb2.ListDeploymentLogsRequest, tail: int | None
+    ) -> Iterator[deployment_pb2.DeployLogLine]:
+        pages, more = Pages(request, tail), True
+        while more:
+            page = self._connection.call(self._connection.deploy.ListDeploymentLogs, request)
+            yield from page.logs
+            more = pages.turn(page)

@@ -9,6 +9,7 @@ import click
 
 from swiftlet.cli import render
 from swiftlet.cli.app import FAILED, INTERRUPTED, App, deployment_argument, json_option, pass_app, plain
+from swiftlet.cli.logs import Choice, log_options, print_lines
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -135,16 +136,11 @@ def stop(app: App, deployment_id: str) -> None:
 
 @deploy.command("logs")
 @deployment_argument
-@click.option("-n", "--tail", type=click.IntRange(min=1), help="Begin with the last so many lines [all].")
-@json_option
+@log_options
 @pass_app
-def logs(app: App, deployment_id: str, tail: int | None, as_json: bool) -> None:
-    """Print the log of a model server, and go on until it has ended."""
-    for line in app.client.deployment(deployment_id).logs(tail=tail):
-        if as_json:
-            app.show_json_line(line)
-        else:
-            app.out.print(render.log_line(line.timestamp, line.level, line.message), soft_wrap=True)
+def logs(app: App, /, deployment_id: str, as_json: bool, **choice: Any) -> None:
+    """Print the log of a model server."""
+    print_lines(app, Choice(**choice).lines(app.client.deployment(deployment_id)), as_json=as_json)
 
 
 def _wait(app: App, one: Deployment) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from swiftlet.cli import render
 from swiftlet.cli.app import App, job_argument, json_option, pass_app, plain
+from swiftlet.cli.logs import Choice, log_options, print_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from swiftlet import Job
     from swiftlet.training.v1.job_pb2 import Attempt, TrainingJob
 
+LEVELS = ("info", "warning", "error")
 STATUSES = ("pending", "queued", "running", "completed", "failed", "cancelled")
 
 
@@ -116,17 +118,12 @@ def _attempts(info: TrainingJob) -> Table:
 
 @click.command("logs")
 @job_argument()
-@click.option("-f", "--follow", is_flag=True, help="Go on with each new line until the job has ended.")
-@click.option("-n", "--tail", type=click.IntRange(1, 1000), help="Only the last so many lines [all].")
-@json_option
+@log_options
+@click.option("-l", "--level", type=click.Choice(LEVELS, case_sensitive=False), help="Only lines of it.")
 @pass_app
-def logs(app: App, job_id: str, follow: bool, tail: int | None, as_json: bool) -> None:
+def logs(app: App, /, job_id: str, as_json: bool, **choice: Any) -> None:
     """Print a job's log."""
-    for line in app.client.job(job_id).logs(follow=follow, tail=tail):
-        if as_json:
-            app.show_json_line(line)
-        else:
-            app.out.print(render.log_line(line.timestamp, line.level, line.message), soft_wrap=True)
+    print_lines(app, Choice(**choice).lines(app.client.job(job_id)), as_json=as_json)
 
 
 @click.command("events")

@@ -350,6 +350,99 @@ class WatchDeploymentResponse(_message.Message):
 Global___WatchDeploymentResponse: _TypeAlias = WatchDeploymentResponse  # noqa: Y015
 
 @_typing.final
+class ListDeploymentLogsRequest(_message.Message):
+    """Asks for lines of a model server's log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The deployment."""
+    limit: _builtins.int
+    """At most this many lines, 1 to 1000; 100 if not given."""
+    attempt: _builtins.int
+    """Attempt to read; the latest if not given."""
+    offset: _builtins.float
+    """Read on from this byte; without it and without line the last lines are read."""
+    search: _builtins.str
+    """Only lines with this text, any case."""
+    line: _builtins.int
+    """Instead of offset: read on from this line, 1 for the first."""
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        limit: _builtins.int | None = ...,
+        attempt: _builtins.int = ...,
+        offset: _builtins.float | None = ...,
+        search: _builtins.str = ...,
+        line: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_line", b"_line", "_offset", b"_offset", "limit", b"limit", "line", b"line", "offset", b"offset"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_line", b"_line", "_offset", b"_offset", "attempt", b"attempt", "job_id", b"job_id", "limit", b"limit", "line", b"line", "offset", b"offset", "search", b"search"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__line: _TypeAlias = _typing.Literal["line"]  # noqa: Y015
+    _WhichOneofArgType__line: _TypeAlias = _typing.Literal["_line", b"_line"]  # noqa: Y015
+    _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
+    _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__line) -> _WhichOneofReturnType__line | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
+
+Global___ListDeploymentLogsRequest: _TypeAlias = ListDeploymentLogsRequest  # noqa: Y015
+
+@_typing.final
+class ListDeploymentLogsResponse(_message.Message):
+    """Lines of a model server's log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    LOGS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    NEXT_OFFSET_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The deployment."""
+    total: _builtins.int
+    """Lines that the attempt's log has in all."""
+    next_offset: _builtins.float
+    """Byte to read on from."""
+    attempt: _builtins.int
+    """Attempt that was read."""
+    @_builtins.property
+    def logs(self) -> _containers.RepeatedCompositeFieldContainer[_deployment_pb2.DeployLogLine]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        logs: _abc.Iterable[_deployment_pb2.DeployLogLine] | None = ...,
+        total: _builtins.int = ...,
+        next_offset: _builtins.float = ...,
+        attempt: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "job_id", b"job_id", "logs", b"logs", "next_offset", b"next_offset", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeploymentLogsResponse: _TypeAlias = ListDeploymentLogsResponse  # noqa: Y015
+
+@_typing.final
 class WatchDeploymentLogsRequest(_message.Message):
     """Names a deployment and where to go on."""
 

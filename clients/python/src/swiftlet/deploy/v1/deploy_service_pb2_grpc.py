@@ -67,6 +67,11 @@ class DeployServiceStub:
                 request_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.WatchDeploymentRequest.SerializeToString,
                 response_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.WatchDeploymentResponse.FromString,
                 _registered_method=True)
+        self.ListDeploymentLogs = channel.unary_unary(
+                '/swiftlet.deploy.v1.DeployService/ListDeploymentLogs',
+                request_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.ListDeploymentLogsRequest.SerializeToString,
+                response_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.ListDeploymentLogsResponse.FromString,
+                _registered_method=True)
         self.WatchDeploymentLogs = channel.unary_stream(
                 '/swiftlet.deploy.v1.DeployService/WatchDeploymentLogs',
                 request_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.WatchDeploymentLogsRequest.SerializeToString,
@@ -140,6 +145,13 @@ class DeployServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeploymentLogs(self, request, context):
+        """Gets lines of the log of a model server: the last ones, those from a byte or a line on, or those with a text.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchDeploymentLogs(self, request, context):
         """Sends the log of the model server and its new lines as they come, until it has ended.
         """
@@ -207,6 +219,11 @@ def add_DeployServiceServicer_to_server(servicer, server):
                     servicer.WatchDeployment,
                     request_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.WatchDeploymentRequest.FromString,
                     response_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.WatchDeploymentResponse.SerializeToString,
+            ),
+            'ListDeploymentLogs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeploymentLogs,
+                    request_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.ListDeploymentLogsRequest.FromString,
+                    response_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.ListDeploymentLogsResponse.SerializeToString,
             ),
             'WatchDeploymentLogs': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchDeploymentLogs,
@@ -397,6 +414,33 @@ class DeployService:
             '/swiftlet.deploy.v1.DeployService/WatchDeployment',
             swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.WatchDeploymentRequest.SerializeToString,
             swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.WatchDeploymentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeploymentLogs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/swiftlet.deploy.v1.DeployService/ListDeploymentLogs',
+            swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.ListDeploymentLogsRequest.SerializeToString,
+            swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.ListDeploymentLogsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class DeployServiceStub:
     """Gets one deployment."""
     WatchDeployment: _grpc.UnaryStreamMultiCallable[_deploy_service_pb2.WatchDeploymentRequest, _deploy_service_pb2.WatchDeploymentResponse]
     """Sends the deployment now and after each change, until it has ended."""
+    ListDeploymentLogs: _grpc.UnaryUnaryMultiCallable[_deploy_service_pb2.ListDeploymentLogsRequest, _deploy_service_pb2.ListDeploymentLogsResponse]
+    """Gets lines of the log of a model server: the last ones, those from a byte or a line on, or those with a text."""
     WatchDeploymentLogs: _grpc.UnaryStreamMultiCallable[_deploy_service_pb2.WatchDeploymentLogsRequest, _deploy_service_pb2.WatchDeploymentLogsResponse]
     """Sends the log of the model server and its new lines as they come, until it has ended."""
     ListDeployQueue: _grpc.UnaryUnaryMultiCallable[_deploy_service_pb2.ListDeployQueueRequest, _deploy_service_pb2.ListDeployQueueResponse]
@@ -75,6 +77,8 @@ class DeployServiceAsyncStub(DeployServiceStub):
     """Gets one deployment."""
     WatchDeployment: _aio.UnaryStreamMultiCallable[_deploy_service_pb2.WatchDeploymentRequest, _deploy_service_pb2.WatchDeploymentResponse]  # type: ignore[assignment]
     """Sends the deployment now and after each change, until it has ended."""
+    ListDeploymentLogs: _aio.UnaryUnaryMultiCallable[_deploy_service_pb2.ListDeploymentLogsRequest, _deploy_service_pb2.ListDeploymentLogsResponse]  # type: ignore[assignment]
+    """Gets lines of the log of a model server: the last ones, those from a byte or a line on, or those with a text."""
     WatchDeploymentLogs: _aio.UnaryStreamMultiCallable[_deploy_service_pb2.WatchDeploymentLogsRequest, _deploy_service_pb2.WatchDeploymentLogsResponse]  # type: ignore[assignment]
     """Sends the log of the model server and its new lines as they come, until it has ended."""
     ListDeployQueue: _aio.UnaryUnaryMultiCallable[_deploy_service_pb2.ListDeployQueueRequest, _deploy_service_pb2.ListDeployQueueResponse]  # type: ignore[assignment]
@@ -136,6 +140,14 @@ class DeployServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_deploy_service_pb2.WatchDeploymentResponse], _abc.AsyncIterator[_deploy_service_pb2.WatchDeploymentResponse]]:
         """Sends the deployment now and after each change, until it has ended."""
+
+    @_abc_1.abstractmethod
+    def ListDeploymentLogs(
+        self,
+        request: _deploy_service_pb2.ListDeploymentLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deploy_service_pb2.ListDeploymentLogsResponse, _abc.Awaitable[_deploy_service_pb2.ListDeploymentLogsResponse]]:
+        """Gets lines of the log of a model server: the last ones, those from a byte or a line on, or those with a text."""
 
     @_abc_1.abstractmethod
     def WatchDeploymentLogs(

@@ -676,6 +676,7 @@ class ListTrainingJobLogsRequest(_message.Message):
     OFFSET_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """The job."""
     limit: _builtins.int
@@ -683,11 +684,13 @@ class ListTrainingJobLogsRequest(_message.Message):
     attempt: _builtins.int
     """Attempt to read; the latest if not given."""
     offset: _builtins.float
-    """Read on from this byte; if not given, the last lines are read."""
+    """Read on from this byte; without it and without line the last lines are read."""
     search: _builtins.str
     """Only lines with this text, any case."""
     level: _builtins.str
     """Only lines of this level: INFO, WARNING or ERROR."""
+    line: _builtins.int
+    """Instead of offset: read on from this line, 1 for the first."""
     def __init__(
         self,
         *,
@@ -697,13 +700,19 @@ class ListTrainingJobLogsRequest(_message.Message):
         offset: _builtins.float | None = ...,
         search: _builtins.str = ...,
         level: _builtins.str = ...,
+        line: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_offset", b"_offset", "offset", b"offset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_line", b"_line", "_offset", b"_offset", "line", b"line", "offset", b"offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_offset", b"_offset", "attempt", b"attempt", "job_id", b"job_id", "level", b"level", "limit", b"limit", "offset", b"offset", "search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_line", b"_line", "_offset", b"_offset", "attempt", b"attempt", "job_id", b"job_id", "level", b"level", "limit", b"limit", "line", b"line", "offset", b"offset", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__line: _TypeAlias = _typing.Literal["line"]  # noqa: Y015
+    _WhichOneofArgType__line: _TypeAlias = _typing.Literal["_line", b"_line"]  # noqa: Y015
     _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
     _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__line) -> _WhichOneofReturnType__line | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__offset) -> _WhichOneofReturnType__offset | None: ...
 
 Global___ListTrainingJobLogsRequest: _TypeAlias = ListTrainingJobLogsRequest  # noqa: Y015
