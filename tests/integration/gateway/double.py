@@ -15,10 +15,9 @@ from grpc_reflection.v1alpha import reflection
 
 from swiftlet.training.v1 import job_pb2, training_service_pb2, training_service_pb2_grpc
 from swiftletd.kernel.errors import NotFound, invalid
-from swiftletd.kernel.rpc.call import Chain
+from swiftletd.kernel.rpc.call import Wrapped
 from swiftletd.kernel.rpc.interceptors.errors import map_errors
 from swiftletd.kernel.rpc.interceptors.request_id import request_id
-from swiftletd.kernel.rpc.json_body import JsonBody
 
 SERVICE = "swiftlet.training.v1.TrainingService"
 
@@ -126,8 +125,9 @@ class TrainingProcess:
 
     async def _run(self) -> None:
         self.loop, self._end, self.training = asyncio.get_running_loop(), asyncio.Event(), Training()
-        server = grpc.aio.server(interceptors=[Chain([request_id, map_errors]), JsonBody()])
-        training_service_pb2_grpc.add_TrainingServiceServicer_to_server(self.training, server)
+        server = grpc.aio.server()
+        add = training_service_pb2_grpc.add_TrainingServiceServicer_to_server
+        Wrapped(server, [request_id, map_errors]).add(lambda s: add(self.training, s))
         health = HealthServicer()
         await health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(health, server)

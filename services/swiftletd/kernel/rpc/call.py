@@ -1,18 +1,27 @@
-"""What wraps every RPC, and the one place that knows how grpc.aio wants to be wrapped.
+"""What wraps every RPC, and the one place that knows how handlers of grpc.aio are wrapped.
 
-An interceptor of ours is a function from a Call to an async context manager that is entered before the
-handler and left after it, for single answers and streams alike.
+An interceptor of ours is a coroutine that gets the call and what comes further inside, for single answers
+and streams alike:
+
+    async def interceptor(call, proceed):
+        ...                           # before the handler
+        answer = await proceed(call)  # None for a stream, which is over then
+        ...                           # after it
+        return answer
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, cast
 
 import grpc
 import grpc.aio
+
+from swiftletd.kernel.rpc.json_body import merge_json_body, refuse_query, takes_body
 
 
 @dataclass(slots=True)
@@ -20,72 +29,83 @@ class Call:
     """One RPC on its way through the interceptors."""
 
     method: str  # "/swiftlet.gpu.v1.GpuService/ListGpus"
+    request: Any
     context: grpc.aio.ServicerContext[Any, Any]
     streaming: bool
     metadata: dict[str, str] = field(default_factory=dict)
     request_id: str = ""
 
 
-Interceptor = Callable[[Call], AbstractAsyncContextManager[None]]
+Proceed = Callable[[Call], Awaitable[Any]]
 
 
-class Chain(grpc.aio.ServerInterceptor):
-    """Runs our interceptors around every handler, the first one outermost."""
+class Interceptor(Protocol):
+    """See above."""
 
-    def __init__(self, interceptors: Sequence[Interceptor]) -> None:
-        self._interceptors = tuple(interceptors)
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.request_streaming or _is_infrastructure(handler_call_details.method):
-            return handler
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler_call_details, handler.unary_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler_call_details, handler.unary_unary),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
-
-    def _unary(self, details: grpc.HandlerCallDetails, handle: Any) -> Any:
-        async def call_unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            async with AsyncExitStack() as stack:
-                await self._enter(stack, _call(details, context, streaming=False))
-                return await handle(request, context)
-
-        return call_unary
-
-    def _stream(self, details: grpc.HandlerCallDetails, handle: Any) -> Any:
-        # An async generator, not a wrapper object: grpc.aio takes anything else for a synchronous handler.
-        async def call_stream(
-            request: Any, context: grpc.aio.ServicerContext[Any, Any]
-        ) -> AsyncIterator[Any]:
-            async with AsyncExitStack() as stack:
-                await self._enter(stack, _call(details, context, streaming=True))
-                async for response in handle(request, context):
-                    yield response
-
-        return call_stream
-
-    async def _enter(self, stack: AsyncExitStack, call: Call) -> None:
-        for interceptor in self._interceptors:
-            await stack.enter_async_context(interceptor(call))
+    def __call__(self, call: Call, proceed: Proceed) -> Awaitable[Any]: ...
 
 
-def _call(
-    details: grpc.HandlerCallDetails, context: grpc.aio.ServicerContext[Any, Any], *, streaming: bool
-) -> Call:
-    metadata = {key: value for key, value in details.invocation_metadata if isinstance(value, str)}
-    return Call(details.method, context, streaming, metadata)
+class Wrapped:
+    """Stands where generated code expects a server, and wraps each handler once, as it is added.
+
+    The first interceptor is the outermost; JSON bodies are read inside all of them. Interceptors of grpc
+    itself would make new handlers for each call, which takes longer than most of our calls do.
+    """
+
+    def __init__(self, server: grpc.aio.Server, interceptors: Sequence[Interceptor]) -> None:
+        self._server, self._interceptors = server, tuple(interceptors)
+
+    def add(self, add: Callable[[grpc.aio.Server], None]) -> None:
+        """Add a service by its generated function."""
+        add(cast("grpc.aio.Server", self))
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Nothing: generated code registers the same handlers by their names."""
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        """Add the methods of a service."""
+        wrapped = {
+            name: self._wrap(f"/{service_name}/{name}", handler) for name, handler in method_handlers.items()
+        }
+        self._server.add_registered_method_handlers(service_name, wrapped)
+
+    def _wrap(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
+        streaming = handler.response_streaming
+        act = partial(_stream, handler.unary_stream) if streaming else _unary(method, handler.unary_unary)
+        proceed: Proceed = act
+        for interceptor in reversed(self._interceptors):
+            proceed = partial(interceptor, proceed=proceed)
+        made = grpc.unary_stream_rpc_method_handler if streaming else grpc.unary_unary_rpc_method_handler
+        handle: Any = _entrance(method, proceed, streaming=streaming)
+        return made(handle, handler.request_deserializer, handler.response_serializer)
 
 
-def _is_infrastructure(method: str) -> bool:
-    return method.startswith("/grpc.")  # health and reflection answer for themselves
+def _entrance(method: str, proceed: Proceed, *, streaming: bool) -> Any:
+    # A coroutine function, not a callable object: grpc.aio takes anything else for a synchronous handler.
+    async def enter(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        sent = context.invocation_metadata() or ()
+        metadata = {key: value for key, value in sent if isinstance(value, str)}
+        return await proceed(Call(method, request, context, streaming, metadata))
+
+    return enter
+
+
+def _unary(method: str, handle: Any) -> Proceed:
+    async def answer(call: Call) -> Any:
+        return await handle(call.request, call.context)
+
+    async def answer_body(call: Call) -> Any:
+        if path := call.metadata.get("x-envoy-original-path"):
+            refuse_query(path)
+        merge_json_body(call.request)
+        return await handle(call.request, call.context)
+
+    return answer_body if takes_body(method) else answer
+
+
+async def _stream(handle: Any, call: Call) -> None:
+    async with aclosing(handle(call.request, call.context)) as responses:
+        async for response in responses:
+            await call.context.write(response)

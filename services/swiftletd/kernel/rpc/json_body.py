@@ -9,12 +9,8 @@ request has no such field and passes untouched.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from functools import cache
 from typing import Any, NoReturn
 
-import grpc
-import grpc.aio
 from google.api import annotations_pb2
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import descriptor_pool
@@ -27,32 +23,6 @@ from swiftletd.kernel.rpc.json_message import Repeated, fill
 RAW_FIELD = 536_870_911  # the largest field number there is; the gateway's descriptor has the same
 
 
-class JsonBody(grpc.aio.ServerInterceptor):
-    """Merges the raw JSON body into the request of each method that takes one; inside the error mapping."""
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        handler = await continuation(handler_call_details)
-        handle: Any = handler.unary_unary if handler else None
-        if handler is None or handle is None or not takes_body(handler_call_details.method):
-            return handler
-        path = dict(handler_call_details.invocation_metadata).get("x-envoy-original-path", "")
-
-        async def call_with_body(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            if path:
-                refuse_query(str(path))
-            merge_json_body(request)
-            return await handle(request, context)
-
-        return grpc.unary_unary_rpc_method_handler(
-            call_with_body, handler.request_deserializer, handler.response_serializer
-        )
-
-
-@cache
 def takes_body(method: str) -> bool:
     """Whether the REST form of "/package.Service/Method" has its fields in a body."""
     try:

@@ -12,9 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
-from swiftletd.kernel.rpc.call import Chain
+from swiftletd.kernel.rpc.call import Wrapped
 from swiftletd.kernel.rpc.interceptors import Gate, standard
-from swiftletd.kernel.rpc.json_body import JsonBody
 from swiftletd.kernel.settings import SuiteSettings
 
 log = structlog.get_logger()
@@ -37,15 +36,15 @@ class Server:
         self.gate = Gate(name)
         self._name, self._settings = name, settings
         self._health = HealthServicer()
-        interceptors = [Chain(standard(self.gate, settings.request_timeout)), JsonBody()]
-        self.grpc = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
+        self._interceptors = standard(self.gate, settings.request_timeout)
+        self.grpc = grpc.aio.server(options=OPTIONS)
         self._services: list[str] = []
 
     async def start(self, add: Callable[[grpc.aio.Server], None], services: Sequence[str]) -> None:
         """Bind and listen. `services` are the full names, for health and reflection."""
         self._services = ["", *services]
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
-        add(self.grpc)
+        Wrapped(self.grpc, self._interceptors).add(add)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
         if self._settings.grpc_reflection:
             names = [

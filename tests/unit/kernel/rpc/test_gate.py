@@ -8,17 +8,21 @@ from typing import Any
 import pytest
 
 from swiftletd.kernel.errors import NotReady
+from swiftletd.kernel.rpc.call import Call
 from swiftletd.kernel.rpc.interceptors.ready import Gate
 
 CALL: Any = None  # the gate looks at no call
 
 
+async def answer(call: Call) -> str:
+    return "in"
+
+
 async def test_a_request_waits_until_the_gate_opens() -> None:
     gate = Gate("training", patience=10)
 
-    async def ask() -> str:
-        async with gate(CALL):
-            return "in"
+    async def ask() -> Any:
+        return await gate(CALL, answer)
 
     asked = asyncio.create_task(ask())
     await asyncio.sleep(0)
@@ -29,8 +33,7 @@ async def test_a_request_waits_until_the_gate_opens() -> None:
 
 async def test_a_gate_that_stays_shut_says_that_the_service_recovers() -> None:
     with pytest.raises(NotReady, match="still recovering"):
-        async with Gate("training", patience=0)(CALL):
-            raise AssertionError
+        await Gate("training", patience=0)(CALL, answer)
 
 
 async def test_a_closed_gate_says_that_the_service_is_stopping_and_wakes_the_streams() -> None:
@@ -39,5 +42,4 @@ async def test_a_closed_gate_says_that_the_service_is_stopping_and_wakes_the_str
     gate.close()
     assert gate.closing.is_set()
     with pytest.raises(NotReady, match="is stopping"):
-        async with gate(CALL):
-            raise AssertionError
+        await gate(CALL, answer)

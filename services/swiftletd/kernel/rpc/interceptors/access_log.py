@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import structlog
 
-from swiftletd.kernel.rpc.call import Call
+from swiftletd.kernel.rpc.call import Call, Proceed
 
 log = structlog.get_logger()
 
 
-@asynccontextmanager
-async def access_log(call: Call) -> AsyncIterator[None]:
+async def access_log(call: Call, proceed: Proceed) -> Any:
     """Log the call when it is over."""
     began = time.perf_counter()
     outcome = "CANCELLED"  # what a client that went away leaves behind: grpc has no code for it
     try:
-        yield
+        answer = await proceed(call)
         outcome = "OK"
+        return answer
     except asyncio.CancelledError:
         raise
     except BaseException:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 from swiftletd.kernel.errors import ServiceError
-from swiftletd.kernel.rpc.call import Call, Interceptor
+from swiftletd.kernel.rpc.call import Call, Interceptor, Proceed
 
 
 class DeadlineExceeded(ServiceError):
@@ -20,11 +19,12 @@ class DeadlineExceeded(ServiceError):
 def deadline(cap: float) -> Interceptor:
     """An interceptor that ends single answers after `cap` seconds; streams live as long as they like."""
 
-    @asynccontextmanager
-    async def enforce(call: Call) -> AsyncIterator[None]:
+    async def enforce(call: Call, proceed: Proceed) -> Any:
+        if call.streaming:
+            return await proceed(call)
         try:
-            async with asyncio.timeout(None if call.streaming else cap):
-                yield
+            async with asyncio.timeout(cap):
+                return await proceed(call)
         except TimeoutError as error:
             text = f"No answer within {cap:g} s. What was asked for may still happen: read before you repeat."
             raise DeadlineExceeded(text) from error

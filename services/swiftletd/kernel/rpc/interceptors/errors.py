@@ -6,25 +6,23 @@ grpc.aio would send the text of an unknown exception to the client, whatever is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc.aio
 import structlog
 
 from swiftletd.kernel.errors import NotReady, ServiceError, Unavailable
 from swiftletd.kernel.redis.client import UNREACHABLE, RedisError
-from swiftletd.kernel.rpc.call import Call
+from swiftletd.kernel.rpc.call import Call, Proceed
 from swiftletd.kernel.rpc.status import to_status
 
 log = structlog.get_logger()
 
 
-@asynccontextmanager
-async def map_errors(call: Call) -> AsyncIterator[None]:
+async def map_errors(call: Call, proceed: Proceed) -> Any:
     """End the call with the status that fits the exception."""
     try:
-        yield
+        return await proceed(call)
     except (grpc.aio.AbortError, grpc.aio.UsageError):
         raise
     except asyncio.CancelledError:

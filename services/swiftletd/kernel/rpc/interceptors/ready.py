@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 from swiftletd.kernel.errors import NotReady
-from swiftletd.kernel.rpc.call import Call
+from swiftletd.kernel.rpc.call import Call, Proceed
 
 
 class Gate:
@@ -27,14 +26,12 @@ class Gate:
         self._open.clear()
         self.closing.set()
 
-    @asynccontextmanager
-    async def __call__(self, call: Call) -> AsyncIterator[None]:
-        await self._wait()
-        yield
+    async def __call__(self, call: Call, proceed: Proceed) -> Any:
+        if not self._open.is_set():
+            await self._wait()
+        return await proceed(call)
 
     async def _wait(self) -> None:
-        if self._open.is_set():
-            return
         if self.closing.is_set():
             raise NotReady(self._service, f"The {self._service} service is stopping. Try again in a moment.")
         try:

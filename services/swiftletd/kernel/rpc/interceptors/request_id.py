@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
-from swiftletd.kernel.rpc.call import Call
+from swiftletd.kernel.rpc.call import Call, Proceed
 
 
-@asynccontextmanager
-async def request_id(call: Call) -> AsyncIterator[None]:
+async def request_id(call: Call, proceed: Proceed) -> Any:
     """Bind the request id for the time of the call."""
     call.request_id = call.metadata.get("x-request-id", "")[:64] or secrets.token_hex(8)
-    with bound_contextvars(request_id=call.request_id):
-        yield
+    bind_contextvars(request_id=call.request_id)  # each call has a task, so a context, of its own
+    return await proceed(call)
