@@ -241,12 +241,16 @@ class GrantChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndChange:
-    """The end of a lease, with what is booked at that moment."""
+    """The end of a lease, with what is booked at that moment.
+
+    `lasted` is for the history of similar jobs, `part` the part of its time limit that it took, for all.
+    """
 
     record: Record
     notice: Notice
     gpu_seconds: float = 0.0
     lasted: float | None = None
+    part: float | None = None
 
 
 class Outcome(Enum):
@@ -269,7 +273,8 @@ class Outcome(Enum):
 class Loaded:
     """Everything that a service that starts needs to know. `used` is GPU-seconds by (project, day).
 
-    `kept` are the last predictions that can be judged, the oldest first.
+    `kept` are the last predictions that can be judged, the oldest first. `parts` of their time limits
+    that the last jobs took, the newest first.
     """
 
     records: Sequence[Record]
@@ -277,6 +282,7 @@ class Loaded:
     processing: bool
     used: Mapping[tuple[str, int], float]
     kept: Sequence[Kept]
+    parts: Sequence[float] = ()
 
 
 class Store(Protocol):

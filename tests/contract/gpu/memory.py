@@ -22,13 +22,19 @@ class MemoryStore:
         self.scores = []
         self.used = {}
         self.lengths = {}
+        self.parts = []
         self.leader = None
 
     async def load(self):
         waiting = [r for r in self.records.values() if r.state is State.WAITING]
         fence, live = await self.live()
         return Loaded(
-            records=[*waiting, *live], fence=fence, processing=self.running, used=self.used, kept=self.scores
+            records=[*waiting, *live],
+            fence=fence,
+            processing=self.running,
+            used=self.used,
+            kept=self.scores,
+            parts=self.parts,
         )
 
     async def live(self):
@@ -154,4 +160,6 @@ class MemoryStore:
             del self.held[share.device][record.id]
         if change.lasted is not None:
             self.lengths.setdefault(record.similarity, []).insert(0, change.lasted)
+        if change.part is not None:
+            self.parts = [change.part, *self.parts]
         return self._write(replace(record), change.notice)

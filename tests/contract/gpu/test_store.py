@@ -178,6 +178,13 @@ async def test_how_long_similar_jobs_ran_is_remembered(store):
     assert await store.lasted(["m/lora", "other"]) == {"m/lora": [70.0, 50.0], "other": []}
 
 
+async def test_the_part_of_its_time_limit_that_each_job_took_is_remembered(store):
+    for token, took in ((1, 0.5), (2, None), (3, 0.25)):
+        record = await granted(store, waiting(f"training-{token}-1"), token, whole())
+        await store.end([end(record, part=took)])
+    assert list((await store.load()).parts) == [0.25, 0.5]
+
+
 async def test_predictions_are_kept_with_the_real_start(store):
     told = predicted(await queued(store, waiting()), 15.0, 25.0)
     told = next_of(told)

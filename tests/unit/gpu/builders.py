@@ -58,7 +58,9 @@ def entry(entry_id=None, *, takes=None, at=NOW, priority=0, kind=EntryKind.TRAIN
     )
 
 
-def holding(job_id, devices, *, ends_in=None, since=NOW, mib=None, kind=EntryKind.TRAINING, project=""):
+def holding(
+    job_id, devices, *, ends_in=None, since=NOW, mib=None, kind=EntryKind.TRAINING, project="", **more
+):
     """A job on the devices (uuids), that ends so many seconds after NOW."""
     lease = Lease(
         id=f"lease-{job_id}",
@@ -70,7 +72,8 @@ def holding(job_id, devices, *, ends_in=None, since=NOW, mib=None, kind=EntryKin
         state=LeaseState.ACTIVE,
     )
     end = None if ends_in is None else NOW + ends_in
-    return Holding(lease=lease, job_id=job_id, kind=kind, project=project, ends_p50=end, ends_p90=end)
+    ends = {"ends_p50": end, "ends_p90": end, **more}
+    return Holding(lease=lease, job_id=job_id, kind=kind, project=project, **ends)
 
 
 def plan(devices, entries, *, holdings=(), policy=PRIORITY_FIFO, now=NOW, **snapshot):

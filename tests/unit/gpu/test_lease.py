@@ -18,7 +18,6 @@ from swiftletd.gpu.domain.lease import (
     LeaseState,
     Share,
     advance,
-    renew,
 )
 
 LATE = 100.0
@@ -61,23 +60,6 @@ def test_a_lease_does_not_expire_before_its_time():
     with pytest.raises(LeaseError, match=r"alive for another 10\.0 s"):
         advance(lease(), LeaseState.EXPIRED, Actor.REAPER, 40.0)
     assert advance(lease(), LeaseState.EXPIRED, Actor.REAPER, 50.0).state is LeaseState.EXPIRED
-
-
-def test_the_first_heartbeat_makes_it_active_and_each_prolongs_it():
-    first = renew(lease(), 7, 10.0, 30.0)
-    assert (first.state, first.expires_at) == (LeaseState.ACTIVE, 50.0)
-    assert renew(first, 7, 40.0, 30.0).expires_at == 70.0
-
-
-def test_a_heartbeat_with_another_token_is_refused():
-    with pytest.raises(LeaseError, match="token 7, not 6"):
-        renew(lease(), 6, 10.0, 30.0)
-
-
-@pytest.mark.parametrize("state", sorted(TERMINAL, key=str))
-def test_an_ended_lease_does_not_come_back(state):
-    with pytest.raises(LeaseError, match=state.value):
-        renew(lease(state), 7, 10.0, 30.0)
 
 
 @given(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from swiftletd.gpu.domain.durations import Grounds, Source
 from swiftletd.gpu.domain.entry import EntryKind
 from swiftletd.gpu.domain.policy import Policy, Quota
 from swiftletd.gpu.domain.reason import SENTENCES, Blocker, Code, Reason, span
@@ -22,6 +23,29 @@ def test_busy_tells_who_ends_when_and_what_that_frees():
     assert reason.blockers == (Blocker("x", 2, 720),)
     assert reason.sentence() == (
         "needs 4 GPUs of 80 GiB on one machine; 2 are free on m0; job x, which ends in about 12 min, frees 2"
+    )
+
+
+def test_the_time_of_a_blocker_says_what_it_rests_on():
+    told = holding("x", ["m0/0"], ends_in=720, grounds=Grounds(Source.HISTORY, 4))
+    assert (
+        "job x, which ends in about 12 min (4 similar jobs), frees 1"
+        in why([gpu()], entry(), holdings=[told]).sentence()
+    )
+    unknown = why([gpu()], entry(), holdings=[holding("x", ["m0/0"])])
+    assert "job x, which ends in about 24 h (a guess), frees 1" in unknown.sentence()
+    late = why([gpu()], entry(), holdings=[holding("x", ["m0/0"], ends_in=-1, since=NOW - 6000)])
+    assert "job x, which ends in about 10 min (it is overdue), frees 1" in late.sentence()
+
+
+def test_a_blocker_that_starts_in_the_same_pass_says_what_its_end_rests_on():
+    made = plan([gpu()], [entry("a", time_limit_s=600.0), entry("b", at=NOW + 1)])
+    assert "(its time limit)" in made.reasons["b"].sentence()
+    usual = Policy(limit_part=0.5, limit_jobs=40)
+    made = plan([gpu()], [entry("a", time_limit_s=600.0), entry("b", at=NOW + 1)], policy=usual)
+    assert (
+        "job job-a, which ends in about 5 min (40 other jobs and its time limit)"
+        in made.reasons["b"].sentence()
     )
 
 
@@ -139,7 +163,7 @@ def test_the_time_to_the_reservation_is_told():
     running = holding("long", ["m0/0"], ends_in=600)
     made = plan(machine(gpus=2), [entry("big", gpus=2), entry("small", at=NOW + 1)], holdings=[running])
     assert made.reasons["small"].sentence() == (
-        "would fit now, but would delay entry big, which is to start in about 10 min"
+        "would fit now, but would delay job job-big, which is to start in about 10 min"
     )
 
 

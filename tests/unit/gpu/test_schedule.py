@@ -62,7 +62,7 @@ def test_a_job_of_unknown_length_never_uses_the_gap():
     made = plan(machine(gpus=2), [entry("big", gpus=2), entry("unknown", at=NOW + 1)], holdings=[running])
     assert granted(made) == []
     assert made.reasons["unknown"].code is Code.RESERVED
-    assert made.reasons["unknown"].ahead == "big"
+    assert made.reasons["unknown"].ahead == "job-big"
 
 
 def test_a_job_of_any_length_may_use_what_nobody_has_reserved():

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from contract.gpu.memory import MemoryStore
+from swiftletd.gpu.domain.durations import Grounds, Source
 from swiftletd.gpu.domain.entry import EntryKind
 from swiftletd.gpu.ports import Outcome, Removed
 from swiftletd.gpu.usecases.intake import Submission
@@ -34,7 +35,7 @@ async def test_who_waits_is_told_once_where_and_why(one):
         ("training-b-1", 1, "BUSY"),
         ("training-c-1", 2, "BUSY"),
     ]
-    assert "job a, which ends in about 10 min, frees 1" in told[0].body.reason
+    assert "job a, which ends in about 10 min (its time limit), frees 1" in told[0].body.reason
     assert told[0].body.wait_s == pytest.approx(600, abs=60)
 
 
@@ -219,6 +220,60 @@ async def test_predictions_are_judged_by_the_real_start(one):
     score = await one.answers.score()
     assert (score.starts, score.by_p50, score.by_p90) == (1, 1.0, 1.0)
     assert not score.enough
+
+
+async def ended(service, seconds, *jobs, **request):
+    """Jobs that have run one after the other for so many seconds each."""
+    for job in jobs:
+        await service.submit(job, **request)
+        await service.step()
+        service.clock.at += seconds
+        await service.finish(job)
+
+
+async def test_those_that_wait_already_learn_from_similar_jobs_that_end_meanwhile(one):
+    await one.submit("a", "b", "c", "d", "e", similarity="m", time_limit_s=86_400.0)
+    for job in "abc":
+        await one.step()
+        one.clock.at += 100
+        await one.finish(job)
+    await one.step()
+    standing = await one.answers.item("e")
+    assert (standing.expected_s, standing.grounds) == (100.0, Grounds(Source.HISTORY, 3))
+    assert standing.prediction.p50 == one.clock.at + 100
+
+
+async def test_a_restarted_service_estimates_as_well_as_before(one):
+    await ended(one, 100.0, "a", "b", "c", similarity="m", time_limit_s=1000.0)
+    await one.submit("d", "e", similarity="m", time_limit_s=1000.0)
+    await one.step()
+    again = await Service(gpu(), store=one.store, clock=one.clock).open()
+    await again.step()
+    standing = await again.answers.item("e")
+    assert (standing.expected_s, standing.prediction.p50) == (100.0, again.clock.at + 100)
+
+
+async def test_a_job_of_an_unknown_kind_takes_the_part_of_its_limit_that_others_took(one):
+    await ended(one, 60.0, *(f"j{n}" for n in range(10)), time_limit_s=600.0)
+    await one.submit("a", "b", time_limit_s=6000.0)
+    await one.step()
+    one.oracle.doubt()
+    standing = await one.answers.item("b")
+    assert (standing.expected_s, standing.grounds) == (600.0, Grounds(Source.OTHERS, 10))
+    assert standing.reason.sentence() == (
+        "needs 1 GPU; none are free; "
+        "job a, which ends in about 10 min (10 other jobs and its time limit), frees 1"
+    )
+    again = await Service(gpu(), store=one.store, clock=one.clock).open()
+    assert (again.board.policy.limit_part, again.board.policy.limit_jobs) == (0.1, 10)
+
+
+async def test_a_held_job_is_told_so_without_a_place(one):
+    await one.submit("a")
+    await one.desk.hold("a")
+    await one.step()
+    (told,) = one.told("gpu.entry.waiting")
+    assert told.message == "a is on hold: release it to let it run."
 
 
 async def test_a_runner_that_is_faster_than_the_news_of_its_grant_gives_its_lease_back(one):

@@ -15,6 +15,7 @@ PROJECTS = PREFIX + "projects"
 USED = PREFIX + "used"
 DEVICES = PREFIX + "devices"
 LEADER = PREFIX + "leader"
+PARTS = PREFIX + "parts"
 
 RUNS_EVENTS = "swiftlet:{runs}:events"
 

@@ -22,6 +22,7 @@ EVENTS_KEPT_S = 86_400
 ENDED_KEPT_S = 7 * 86_400
 PREDICTIONS_KEPT = 1000
 LASTED_KEPT = 20
+PARTS_KEPT = 100
 CHUNK = 500
 
 
@@ -36,12 +37,14 @@ class RedisStore:
         queued = await self.fetch([id.decode() for id in waiting])
         fence, live = await self.live()
         used: Any = await self._redis.hgetall(keys.USED)
+        parts: Any = await self._redis.lrange(keys.PARTS, 0, -1)
         return Loaded(
             records=[*(record for record in queued if record), *live],
             fence=fence,
             processing=await self.processing(),
             used={_day_and_project(field): float(value) for field, value in used.items()},
             kept=await self.kept(),
+            parts=[float(part) for part in parts],
         )
 
     async def live(self) -> tuple[int, Sequence[Record]]:
@@ -182,11 +185,12 @@ class RedisStore:
         devices = msgspec.json.encode([share.device for share in lease.shares])
         used = f"{int(self._clock.now() // 86_400)}|{record.entry.project}" if change.gpu_seconds else ""
         ran = "" if change.lasted is None else change.lasted
+        part = "" if change.part is None else change.part
         args: list[Any] = [record.version - 1, record.state.value, records.lease(record)]
         names = [keys.LIVE, keys.HELD, keys.EVENTS, keys.USED, keys.lasted(record.similarity)]
         books = [devices, record.id, used, change.gpu_seconds, ran, LASTED_KEPT]
-        args += [*books, *self._event(change.notice), ENDED_KEPT_S, record.entry.project]
-        return [keys.entry(record.id), *names, keys.PROJECTS], args
+        args += [*books, *self._event(change.notice), ENDED_KEPT_S, record.entry.project, part, PARTS_KEPT]
+        return [keys.entry(record.id), *names, keys.PROJECTS, keys.PARTS], args
 
 
 def _script(name: str) -> Script:

@@ -98,7 +98,7 @@ def _kept_for_another(shape: Shape, outcome: Outcome) -> Reason:
     mine = {slot.device.uuid for slot in candidates(outcome.ledger, shape)}
     for kept in (kept for kept in outcome.reservations if kept.devices & mine):
         wait = max(0.0, kept.start_at - outcome.now)
-        return replace(_base(shape), code=code, ahead=kept.entry_id, wait_s=wait)
+        return replace(_base(shape), code=code, ahead=kept.job_id, wait_s=wait)
     return replace(_base(shape), code=Code.BEHIND)
 
 
@@ -151,7 +151,9 @@ def _blockers(endings: Iterable[Ending], wanted: frozenset[str], now: float) -> 
     for ending in endings:
         frees = sum(share.device in wanted for share in ending.shares)
         if frees:
-            found.append(Blocker(ending.job_id, frees, ending.at - now if ending.at < inf else None))
+            known = ending.at < inf
+            in_s, why = (ending.at - now, ending.grounds) if known else (None, None)
+            found.append(Blocker(ending.job_id, frees, in_s, why))
     return tuple(found)
 
 

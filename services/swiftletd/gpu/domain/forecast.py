@@ -11,7 +11,7 @@ from swiftletd.gpu.domain.entry import Entry
 from swiftletd.gpu.domain.lease import Lease, Share
 from swiftletd.gpu.domain.plan import Grant
 from swiftletd.gpu.domain.policy import Policy
-from swiftletd.gpu.domain.ranking import end_after, longest_s
+from swiftletd.gpu.domain.ranking import end_after, grounds, longest_s
 from swiftletd.gpu.domain.schedule import schedule
 from swiftletd.gpu.domain.snapshot import Holding, Snapshot
 from swiftletd.gpu.domain.waiting import WaitingQueue
@@ -93,4 +93,5 @@ def begun(entry: Entry, grant: Grant, now: float, policy: Policy) -> Holding:
         project=entry.project,
         ends_p50=likely if likely < inf else None,
         ends_p90=latest if latest < inf else None,
+        grounds=grounds(entry, policy),
     )

@@ -8,7 +8,6 @@ from enum import Enum
 from itertools import islice
 
 from swiftletd.gpu.domain.device import MIB_PER_GIB
-from swiftletd.gpu.domain.durations import Estimate
 from swiftletd.gpu.domain.entry import Entry
 from swiftletd.gpu.domain.policy import Policy
 from swiftletd.gpu.domain.predict import Effort, Prediction, starts
@@ -112,7 +111,7 @@ def variants(entry: Entry, snapshot: Snapshot) -> Iterator[tuple[Change, Entry]]
 def _with_gpus(entry: Entry, gpus: int) -> Entry:
     """The same work on fewer GPUs takes longer in proportion."""
     known, factor = entry.estimate, entry.request.gpus / gpus
-    longer = known and Estimate(known.p50_s * factor, known.p90_s * factor, known.source)
+    longer = known and replace(known, p50_s=known.p50_s * factor, p90_s=known.p90_s * factor)
     return replace(entry, request=replace(entry.request, gpus=gpus), estimate=longer)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
+from swiftletd.gpu.domain.durations import Grounds, Source
 from swiftletd.gpu.domain.entry import EntryKind
 from swiftletd.gpu.domain.lease import Share
 from swiftletd.gpu.domain.ledger import Ledger
@@ -21,11 +22,12 @@ OVERRUN_MIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A job whose devices come free at `at`, infinite where it has no end."""
+    """A job whose devices come free at `at`, infinite where it has no end; `grounds` for that time."""
 
     at: float
     job_id: str
     shares: tuple[Share, ...]
+    grounds: Grounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,20 @@ class Opening:
 
 def expected_end(holding: Holding, now: float, policy: Policy) -> float:
     """When a job that runs will likely end. One that is overdue gets a tenth of its age more."""
+    return founded_end(holding, now, policy)[0]
+
+
+def founded_end(holding: Holding, now: float, policy: Policy) -> tuple[float, Grounds | None]:
+    """`expected_end` with its grounds; a job without an end has none."""
     granted = holding.lease.granted_at
     if holding.ends_p50 is None and holding.kind is EntryKind.DEPLOY:
-        return inf
-    assumed = granted + policy.assumed_s
-    for end in (holding.ends_p50, holding.ends_p90, assumed if holding.ends_p50 is None else None):
+        return inf, None
+    if holding.ends_p50 is None and granted + policy.assumed_s > now:
+        return granted + policy.assumed_s, Grounds(Source.ASSUMED)
+    for end in (holding.ends_p50, holding.ends_p90):
         if end is not None and end > now:
-            return end
-    return now + max(OVERRUN_MIN_S, OVERRUN * (now - granted))
+            return end, holding.grounds
+    return now + max(OVERRUN_MIN_S, OVERRUN * (now - granted)), Grounds(Source.OVERDUE)
 
 
 class Rewind:
@@ -67,8 +75,8 @@ class Rewind:
 
 def endings_of(holdings: Iterable[Holding], now: float, policy: Policy) -> list[Ending]:
     """When each of them is expected to end."""
-    ends = ((expected_end(holding, now, policy), holding) for holding in holdings)
-    return [Ending(end, holding.job_id, holding.lease.shares) for end, holding in ends]
+    ends = ((holding, *founded_end(holding, now, policy)) for holding in holdings)
+    return [Ending(end, holding.job_id, holding.lease.shares, why) for holding, end, why in ends]
 
 
 def opening(

@@ -70,7 +70,7 @@ class Share:
 class Lease:
     """`token` only ever rises: whoever carries a smaller one than the device has seen is too late.
 
-    Times are seconds since the epoch; `expires_at` is moved on by every heartbeat.
+    Times are seconds since the epoch; before `expires_at` no lease expires, however silent its runner.
     """
 
     id: str
@@ -104,17 +104,3 @@ def advance(lease: Lease, to: LeaseState, by: Actor, now: float) -> Lease:
     if to is LeaseState.EXPIRED and now < lease.expires_at:
         raise LeaseError(f"lease {lease.id} is alive for another {lease.expires_at - now:.1f} s")
     return replace(lease, state=to, ended_at=now if to in TERMINAL else None)
-
-
-def renew(lease: Lease, token: int, now: float, ttl_s: float) -> Lease:
-    """The lease after a heartbeat: alive for `ttl_s` more, and active from the first one on.
-
-    Raises LeaseError for an ended lease and for a token that is not this lease's.
-    """
-    if token != lease.token:
-        raise LeaseError(f"lease {lease.id} has token {lease.token}, not {token}: its holder has changed")
-    if not lease.live:
-        raise LeaseError(f"lease {lease.id} is {lease.state.value}: stop the job and ask for a new one")
-    if lease.state is LeaseState.GRANTED:
-        lease = advance(lease, LeaseState.ACTIVE, Actor.RUNNER, now)
-    return replace(lease, expires_at=max(lease.expires_at, now + ttl_s))

@@ -6,21 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
+from swiftletd.gpu.domain.durations import Grounds
 from swiftletd.gpu.domain.forecast import Start
-from swiftletd.gpu.domain.horizon import expected_end
+from swiftletd.gpu.domain.horizon import founded_end
 from swiftletd.gpu.domain.policy import Policy
 from swiftletd.gpu.domain.snapshot import Holding, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Tenure:
-    """A job on a device. `until` is None for one without an end; `memory_mib` for the whole device."""
+    """A job on a device. `until` is None for one without an end; `memory_mib` for the whole device.
+
+    `grounds` is what `until` rests on.
+    """
 
     job_id: str
     lease_id: str
     since: float
     until: float | None
     memory_mib: int | None
+    grounds: Grounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,9 @@ def outlook(
 
 
 def _tenure(holding: Holding, memory_mib: int | None, now: float, policy: Policy) -> Tenure:
-    end = expected_end(holding, now, policy)
+    end, why = founded_end(holding, now, policy)
     lease = holding.lease
-    return Tenure(holding.job_id, lease.id, lease.granted_at, end if end < inf else None, memory_mib)
+    return Tenure(holding.job_id, lease.id, lease.granted_at, end if end < inf else None, memory_mib, why)
 
 
 def _next(future: Mapping[str, Start]) -> dict[str, tuple[str, float]]:

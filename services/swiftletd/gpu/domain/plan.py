@@ -21,12 +21,13 @@ class Grant:
 class Reservation:
     """The entry that is served next gets these devices, at `start_at` (seconds since the epoch).
 
-    Until then only those use them who will have ended by then.
+    Until then only those use them who will have ended by then. `job_id` is its job, for people.
     """
 
     entry_id: str
     start_at: float
     devices: frozenset[str]
+    job_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class Policy:
     backfill            smaller entries may use the gap in front of the reservation of the head.
     backfill_depth      how many entries of one group are looked at for the gap, per pass.
     assumed_s           length of a training whose length nobody knows and that has no time limit.
+    limit_part          which part of its time limit a training likely takes of which nothing else is known,
+    limit_jobs          as so many jobs did; 0 if too few are known to tell.
     max_shares          how many leases may share one device.
     share_reserve_mib   memory per device that is never given to shares (the CUDA contexts).
     stranger_fraction   a device on which strangers hold more of the memory than this is not free,
@@ -65,6 +67,8 @@ class Policy:
     backfill: bool = True
     backfill_depth: int = 64
     assumed_s: float = DAY_S
+    limit_part: float = 1.0
+    limit_jobs: int = 0
     max_shares: int = 8
     share_reserve_mib: int = 0
     stranger_fraction: float = 0.3

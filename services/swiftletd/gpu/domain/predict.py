@@ -10,11 +10,11 @@ from math import inf
 from random import Random
 
 from swiftletd.gpu.domain.durations import draw, quantile
-from swiftletd.gpu.domain.entry import Entry, EntryKind
+from swiftletd.gpu.domain.entry import Entry
 from swiftletd.gpu.domain.forecast import Fate, Start, forecast
 from swiftletd.gpu.domain.horizon import expected_end
 from swiftletd.gpu.domain.policy import Policy
-from swiftletd.gpu.domain.ranking import handicaps, likely_s, longest_s
+from swiftletd.gpu.domain.ranking import expected_s, handicaps, likely_s, longest_s
 from swiftletd.gpu.domain.snapshot import Holding, Snapshot
 from swiftletd.gpu.domain.waiting import WaitingQueue
 
@@ -82,7 +82,7 @@ def likely_future(
     near = list(islice(queue.in_order(handicaps(snapshot, now, policy)), entries))
     fate = Fate(
         until=lambda holding: expected_end(holding, now, policy),
-        length=lambda entry: likely_s(entry, _unknown(entry, policy)),
+        length=lambda entry: expected_s(entry, policy),
     )
     return forecast(snapshot, near, now, policy, fate) if snapshot.processing else {}
 
@@ -110,16 +110,12 @@ def chance(now: float, policy: Policy, dice: Dice) -> Fate:
         return now + draw(p50, p90, dice.of(holding.lease.entry_id))
 
     def length(entry: Entry) -> float:
-        p50 = likely_s(entry, _unknown(entry, policy))
+        p50 = expected_s(entry, policy)
         longest = longest_s(entry)
         p90 = p50 * UNKNOWN_SPREAD if longest == inf else longest
         return p50 if p50 == inf else min(draw(p50, p90, dice.of(entry.id)), _limit(entry))
 
     return Fate(until, length)
-
-
-def _unknown(entry: Entry, policy: Policy) -> float:
-    return inf if entry.kind is EntryKind.DEPLOY else policy.assumed_s
 
 
 def _limit(entry: Entry) -> float:
@@ -151,7 +147,7 @@ def _behind(
     found = {}
     for entry in rest:
         share = before.request.gpus / max(1, len(snapshot.devices))
-        likely, longest = likely_s(before, policy.assumed_s), longest_s(before)
+        likely, longest = likely_s(before, policy.assumed_s, policy.limit_part), longest_s(before)
         p50 += share * likely
         if p90 is not None:
             p90 += share * (likely * UNKNOWN_SPREAD if longest == inf else longest)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
+from swiftletd.gpu.domain.durations import Grounds, Source
 from swiftletd.gpu.domain.entry import Entry, EntryKind
 from swiftletd.gpu.domain.policy import FairShare, Ordering, Policy
 from swiftletd.gpu.domain.snapshot import Snapshot, Usage
@@ -30,12 +31,26 @@ def size(entry: Entry, policy: Policy) -> float:
     return min(policy.stretch * service, policy.max_delay_s)
 
 
-def likely_s(entry: Entry, otherwise: float) -> float:
-    """The likely length in seconds: the estimate, never over the time limit, else `otherwise`."""
+def likely_s(entry: Entry, otherwise: float, limit_part: float = 1.0) -> float:
+    """The likely length in seconds: the estimate, else `limit_part` of the time limit, else `otherwise`."""
     limit = entry.request.time_limit_s or inf
     if entry.estimate is not None:
         return min(entry.estimate.p50_s, limit)
-    return limit if limit < inf else otherwise
+    return limit * limit_part if limit < inf else otherwise
+
+
+def expected_s(entry: Entry, policy: Policy) -> float:
+    """How many seconds an entry will likely run; infinite for a deployment without a limit."""
+    return likely_s(entry, inf if entry.kind is EntryKind.DEPLOY else policy.assumed_s, policy.limit_part)
+
+
+def grounds(entry: Entry, policy: Policy) -> Grounds:
+    """What `expected_s` rests on."""
+    if entry.estimate is not None:
+        return entry.estimate.grounds
+    if entry.request.time_limit_s is None:
+        return Grounds(Source.ASSUMED)
+    return Grounds(Source.OTHERS, policy.limit_jobs) if policy.limit_jobs else Grounds(Source.LIMIT)
 
 
 def longest_s(entry: Entry) -> float:
@@ -46,7 +61,7 @@ def longest_s(entry: Entry) -> float:
 
 def end_after(entry: Entry, start: float, policy: Policy) -> float:
     """When an entry that starts at `start` will likely end; a deployment without a limit never does."""
-    return start + likely_s(entry, inf if entry.kind is EntryKind.DEPLOY else policy.assumed_s)
+    return start + expected_s(entry, policy)
 
 
 def charge(usage: Usage, gpu_seconds: float, now: float, share: FairShare) -> Usage:

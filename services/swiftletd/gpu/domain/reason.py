@@ -8,6 +8,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from swiftletd.gpu.domain.device import MIB_PER_GIB
+from swiftletd.gpu.domain.durations import Grounds
 
 SHOWN = 3
 
@@ -47,11 +48,15 @@ class Code(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A job whose end frees `frees` of the wanted devices; `ends_in_s` is None where nobody knows."""
+    """A job whose end frees `frees` of the wanted devices; `ends_in_s` is None where nobody knows.
+
+    `grounds` is what that time rests on.
+    """
 
     job_id: str
     frees: int
     ends_in_s: float | None = None
+    grounds: Grounds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,7 @@ class Reason:
     exist      suitable devices at all (FRAGMENTED: free ones on all machines).
     limit, used   of the quota.
     wait_s     until its time comes, until `blockers` have ended, or until `ahead` starts.
-    ahead      the entry that is served next.
+    ahead      the job that is served next.
     busy       whose processes are on the devices.
     """
 
@@ -105,12 +110,14 @@ def _needs(reason: Reason) -> str:
 
 
 def _frees(blocker: Blocker) -> str:
-    when = (
-        "whose end is not known"
-        if blocker.ends_in_s is None
-        else f"which ends in about {span(blocker.ends_in_s)}"
-    )
-    return f"job {blocker.job_id}, {when}, frees {blocker.frees}"
+    return f"job {blocker.job_id}, {_ends(blocker)}, frees {blocker.frees}"
+
+
+def _ends(blocker: Blocker) -> str:
+    if blocker.ends_in_s is None:
+        return "whose end is not known"
+    why = f" ({blocker.grounds.words()})" if blocker.grounds else ""
+    return f"which ends in about {span(blocker.ends_in_s)}{why}"
 
 
 def _blocked(reason: Reason) -> str:
@@ -150,11 +157,11 @@ def _fragmented(reason: Reason) -> str:
 
 def _reserved(reason: Reason) -> str:
     start = "" if reason.wait_s is None else f", which is to start in about {span(reason.wait_s)}"
-    return f"would fit now, but would delay entry {reason.ahead}{start}"
+    return f"would fit now, but would delay job {reason.ahead}{start}"
 
 
 def _behind(reason: Reason) -> str:
-    ahead = f"would fit now, but entry {reason.ahead} is served first"
+    ahead = f"would fit now, but job {reason.ahead} is served first"
     return ahead if reason.ahead else "would fit now; the next pass looks at it"
 
 

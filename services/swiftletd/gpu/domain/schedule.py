@@ -14,7 +14,7 @@ from swiftletd.gpu.domain.placement import NONE, place
 from swiftletd.gpu.domain.plan import Grant, Plan, Reservation
 from swiftletd.gpu.domain.policy import Policy
 from swiftletd.gpu.domain.quotas import Allowance
-from swiftletd.gpu.domain.ranking import Rank, end_after, handicaps, longest_s
+from swiftletd.gpu.domain.ranking import Rank, end_after, grounds, handicaps, longest_s
 from swiftletd.gpu.domain.request import Shape
 from swiftletd.gpu.domain.snapshot import Snapshot
 from swiftletd.gpu.domain.waiting import Group, WaitingQueue
@@ -127,7 +127,8 @@ class _Pass:
         self.ledger.take(shares)
         self.allowance.take(entry.project, shape.gpus)
         self.grants.append(Grant(entry.id, shares))
-        self._started.append(Ending(end_after(entry, self.now, self.policy), entry.job_id, shares))
+        end, why = end_after(entry, self.now, self.policy), grounds(entry, self.policy)
+        self._started.append(Ending(end, entry.job_id, shares, why))
         return True
 
     def _kept_from(self, length_s: float) -> frozenset[str]:
@@ -143,4 +144,4 @@ class _Pass:
         found = opening(self.ledger, self.endings(), entry.request.shape)
         if found is not None:
             self._spoken_for |= kinds
-            self.reservations.append(Reservation(entry.id, found.at, found.devices))
+            self.reservations.append(Reservation(entry.id, found.at, found.devices, entry.job_id))

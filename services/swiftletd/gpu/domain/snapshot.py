@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from swiftletd.gpu.domain.device import Device
+from swiftletd.gpu.domain.durations import Grounds
 from swiftletd.gpu.domain.entry import EntryKind
 from swiftletd.gpu.domain.lease import Lease
 
@@ -14,8 +15,8 @@ from swiftletd.gpu.domain.lease import Lease
 class Holding:
     """A live lease with what the scheduler needs to know of its job.
 
-    `ends_p50` and `ends_p90` are times in seconds since the epoch; None where the end is not known.
-    A training without them is taken to run for `Policy.assumed_s`, a deployment for ever.
+    `ends_p50` and `ends_p90` are times in seconds since the epoch, which rest on `grounds`; all None where
+    the end is not known: a training is taken to run for `Policy.assumed_s` then, a deployment for ever.
     """
 
     lease: Lease
@@ -24,6 +25,7 @@ class Holding:
     project: str = ""
     ends_p50: float | None = None
     ends_p90: float | None = None
+    grounds: Grounds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 
 from swiftletd.gpu.domain.device import Device, Health
+from swiftletd.gpu.domain.durations import Grounds
 from swiftletd.gpu.domain.entry import Entry, EntryKind
 from swiftletd.gpu.domain.hints import Hint, hints
 from swiftletd.gpu.domain.ledger import crowded
 from swiftletd.gpu.domain.outlook import Outlook, outlook
 from swiftletd.gpu.domain.policy import Policy
 from swiftletd.gpu.domain.predict import Prediction
-from swiftletd.gpu.domain.ranking import handicaps
+from swiftletd.gpu.domain.ranking import expected_s, grounds, handicaps
 from swiftletd.gpu.domain.reason import Reason
 from swiftletd.gpu.domain.score import Score, score
 from swiftletd.gpu.domain.snapshot import Snapshot
@@ -30,7 +32,10 @@ HINTED = 64  # entries that are looked at for a hint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a waiting entry stands. `gpu_ids` are those that it will likely get, "" if nobody can tell."""
+    """Where a waiting entry stands. `gpu_ids` are those that it will likely get, "" if nobody can tell.
+
+    It will likely run for `expected_s` seconds, which rests on `grounds`; both None if it has no end.
+    """
 
     record: Record
     position: int
@@ -38,6 +43,8 @@ class Standing:
     prediction: Prediction | None
     gpu_ids: str = ""
     hints: Sequence[Hint] = ()
+    expected_s: float | None = None
+    grounds: Grounds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +106,7 @@ class Answers:
         plan = self._board.plan
         # The last pass may be a while ago, and what runs has told since how far it is.
         told = plan.reasons.get(record.id) if plan else None
+        length = expected_s(record.entry, self._board.policy)
         return Standing(
             record=record,
             position=position,
@@ -106,6 +114,8 @@ class Answers:
             prediction=foresight.predictions.get(record.id),
             gpu_ids=self._ids([share.device for share in start.shares]) if start else "",
             hints=useful,
+            expected_s=length if length < inf else None,
+            grounds=grounds(record.entry, self._board.policy) if length < inf else None,
         )
 
     def _occupancy(self, device: Device, view: Outlook) -> Occupancy:

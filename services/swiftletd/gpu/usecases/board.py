@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from swiftletd.gpu.domain.device import Device
-from swiftletd.gpu.domain.durations import Progress, estimate
+from swiftletd.gpu.domain.durations import FEWEST_OTHERS, Estimate, Progress, estimate, from_history, quantile
 from swiftletd.gpu.domain.plan import Plan
 from swiftletd.gpu.domain.policy import DAY_S, FairShare, Policy
 from swiftletd.gpu.domain.predict import Prediction
@@ -21,6 +22,10 @@ from swiftletd.gpu.domain.waiting import WaitingQueue
 from swiftletd.gpu.ports import Heartbeat, Loaded, Reading, Record, State
 
 ENDED_REMEMBERED = 10_000
+LENGTHS_REMEMBERED = 20
+PARTS_REMEMBERED = 100
+RELEARNED = 1000  # waiting jobs whose estimate follows the history of similar ones, the first in line
+NEWS = 0.1  # a change of an estimate by less is none
 
 
 class Board:
@@ -38,6 +43,8 @@ class Board:
         self.predictions: Mapping[str, Prediction] = {}
         self.untold: dict[str, None] = {}
         self.lasted: dict[str, Sequence[float]] = {}
+        self.parts: Sequence[float] = ()
+        self._similar: dict[str, dict[str, None]] = {}
         self._holdings: dict[str, Holding] = {}
         self._by_job: dict[str, dict[str, None]] = {}
         self._used: dict[tuple[str, int], float] = {}
@@ -47,6 +54,7 @@ class Board:
         """Takes over what the store holds, at the start."""
         self.fence, self.processing = loaded.fence, loaded.processing
         self._used = dict(loaded.used)
+        self._learn_parts(loaded.parts)
         for record in loaded.records:
             self.apply(record)
 
@@ -114,6 +122,31 @@ class Board:
         day = (project, int(now // DAY_S))
         self._used[day] = self._used.get(day, 0.0) + gpu_seconds
 
+    def learn(self, similarity: str, lasted: float | None, part: float | None) -> None:
+        """How long a job took that has ended: in seconds, and as a part of its time limit."""
+        if lasted is not None:
+            known: Sequence[float] = self.lasted.get(similarity, ())
+            self.lasted[similarity] = (lasted, *known)[:LENGTHS_REMEMBERED]
+            self._estimate_again(similarity)
+        if part is not None:
+            self._learn_parts((part, *self.parts)[:PARTS_REMEMBERED])
+
+    def _learn_parts(self, parts: Sequence[float]) -> None:
+        self.parts, counted = parts, len(parts) if len(parts) >= FEWEST_OTHERS else 0
+        likely = quantile(sorted(parts), 0.5) if counted else 1.0
+        self.policy = replace(self.policy, limit_part=likely, limit_jobs=counted)
+
+    def _estimate_again(self, similarity: str) -> None:
+        """Those that wait already are as long as those that have ended since."""
+        made = from_history(self.lasted[similarity])
+        if made is None:
+            return
+        for id in list(islice(self._similar.get(similarity, ()), RELEARNED)):
+            record = self.records[id]
+            if _is_news(record.entry.estimate, made):
+                self.records[id] = replace(record, entry=replace(record.entry, estimate=made))
+                self.queue.replace(self.records[id].entry)
+
     def _usage(self, now: float) -> dict[str, Usage]:
         share = self.policy.fair_share
         return self._decayed(now, share) if share else {}
@@ -126,7 +159,11 @@ class Board:
         return usage
 
     def _add_waiting(self, record: Record) -> None:
+        made = from_history(self.lasted.get(record.similarity, ()))
+        if made and _is_news(record.entry.estimate, made):
+            record = replace(record, entry=replace(record.entry, estimate=made))
         self._index(record)
+        self._similar.setdefault(record.similarity, {})[record.id] = None
         self.queue.add(record.entry)
         if not record.told:
             self.untold[record.id] = None
@@ -148,6 +185,7 @@ class Board:
             similar_s=self.lasted.get(record.similarity, ()),
             elapsed_s=now - lease.granted_at,
             limit_s=entry.request.time_limit_s,
+            parts=self.parts,
         )
         return Holding(
             lease=lease,
@@ -156,6 +194,7 @@ class Board:
             project=entry.project,
             ends_p50=now + left.p50_s if left else None,
             ends_p90=now + left.p90_s if left else None,
+            grounds=left.grounds if left else None,
         )
 
     def _index(self, record: Record) -> None:
@@ -171,6 +210,10 @@ class Board:
         if record.state is State.WAITING:
             self.queue.remove(record.id)
             self.untold.pop(record.id, None)
+            alike = self._similar[record.similarity]
+            del alike[record.id]
+            if not alike:
+                del self._similar[record.similarity]
 
     def _remember_end(self, record: Record) -> None:
         self._holdings.pop(record.id, None)
@@ -178,6 +221,16 @@ class Board:
         self._ended.move_to_end(record.id)
         while len(self._ended) > ENDED_REMEMBERED:
             self._ended.popitem(last=False)
+
+
+def _is_news(known: Estimate | None, made: Estimate) -> bool:
+    """Whether an estimate says something else than the one that is known."""
+    if known is None or known.source is not made.source:
+        return True
+    return (
+        abs(made.p50_s - known.p50_s) > NEWS * known.p50_s
+        or abs(made.p90_s - known.p90_s) > NEWS * known.p90_s
+    )
 
 
 def _when_not_in_line(record: Record) -> tuple[bool, float, float]:

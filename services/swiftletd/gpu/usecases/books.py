@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from swiftletd.gpu.ports import Outcome, Record, Store
+from swiftletd.gpu.ports import Loaded, Outcome, Record, Store
 from swiftletd.gpu.usecases.board import Board
 from swiftletd.kernel.clock import Clock
 
@@ -29,13 +29,20 @@ class Books:
 
     async def open(self) -> None:
         """Fills the mirror at the start."""
-        self.board.fill(await self.store.load())
+        await self._load()
 
     async def reload(self) -> None:
         """Reads everything again."""
-        loaded = await self.store.load()
-        self.board.fill(loaded)
+        loaded = await self._load()
         await self.refresh(self.board.records.keys() - {record.id for record in loaded.records})
+
+    async def _load(self) -> Loaded:
+        """The lengths of similar jobs come first, so that estimates are as good as before a restart."""
+        loaded = await self.store.load()
+        named = {record.similarity for record in loaded.records if record.similarity}
+        self.board.lasted.update(await self.store.lasted(sorted(named)))
+        self.board.fill(loaded)
+        return loaded
 
     async def commit(
         self, write: Callable[[Sequence[C]], Awaitable[list[Outcome]]], changes: Sequence[C]

@@ -92,6 +92,7 @@ class Leases:
             notice=notices.ended(after, reason, now),
             gpu_seconds=seconds * len(lease.shares),
             lasted=seconds if completed and record.similarity else None,
+            part=_part(record, seconds) if completed else None,
         )
 
     async def _end(self, change: EndChange) -> bool:
@@ -103,10 +104,11 @@ class Leases:
         for end, outcome in zip(ends, outcomes, strict=True):
             if outcome is Outcome.OK:
                 self._board.use(end.record.entry.project, now, end.gpu_seconds)
-                if end.lasted is not None:
-                    self._remember(end.record.similarity, end.lasted)
+                self._board.learn(end.record.similarity, end.lasted, end.part)
         return outcomes
 
-    def _remember(self, similarity: str, lasted: float) -> None:
-        known: Sequence[float] = self._board.lasted.get(similarity, ())
-        self._board.lasted[similarity] = (lasted, *known)[:20]
+
+def _part(record: Record, seconds: float) -> float | None:
+    """The part of its time limit that a job took; None for one without."""
+    limit = record.entry.request.time_limit_s
+    return min(1.0, seconds / limit) if limit else None

@@ -19,7 +19,8 @@ def queued(record: Record, at: float) -> Notice:
 
 
 def waiting(record: Record, waits: Waits, at: float) -> Notice:
-    text = f"{record.entry.job_id} is number {waits.position} in the queue: {waits.reason}."
+    place = f" is number {waits.position} in the queue:" if waits.position else ""
+    text = f"{record.entry.job_id}{place} {waits.reason}."
     return about(record, "gpu.entry.waiting", text, at, waits)
 
 

@@ -17,10 +17,11 @@ from swiftlet.gpu.v1.gpu_pb2 import (
 )
 from swiftlet.gpu.v1.gpu_service_pb2 import PredictionScore, ProcessQueueResponse
 from swiftlet.gpu.v1.queue_pb2 import PassResult, QueueItem, UnblockHint
-from swiftletd.gpu.domain.device import Health, busy_sentence
+from swiftletd.gpu.domain.device import MIB_PER_GIB, Health, busy_sentence
+from swiftletd.gpu.domain.durations import Grounds
 from swiftletd.gpu.domain.hints import Change, Hint
 from swiftletd.gpu.domain.outlook import Tenure
-from swiftletd.gpu.domain.reason import Reason, span
+from swiftletd.gpu.domain.reason import Blocker, Reason, span
 from swiftletd.gpu.domain.score import Score
 from swiftletd.gpu.ports import Process
 from swiftletd.gpu.usecases.answers import Occupancy, Standing
@@ -56,6 +57,8 @@ def to_queue_item(standing: Standing, now: float) -> QueueItem:
         held=entry.held,
         gpus=entry.request.gpus,
         project=entry.project,
+        expected_duration=standing.expected_s or 0.0,
+        duration_basis=basis(standing.grounds),
     )
     if record.id and standing.reason:
         item.reason_code, item.reason = standing.reason.code.name, sentence(standing.reason.sentence())
@@ -72,10 +75,6 @@ def wait_time(start: float | None, now: float) -> str:
 
 def details(reason: Reason) -> dict[str, str]:
     """The numbers of a reason that say something."""
-    blockers = "; ".join(
-        f"{b.job_id} frees {b.frees}" + ("" if b.ends_in_s is None else f" in {b.ends_in_s:.0f} s")
-        for b in reason.blockers
-    )
     numbers: Mapping[str, object] = {
         "gpus": reason.gpus,
         "memory_mib": reason.memory_mib,
@@ -87,9 +86,21 @@ def details(reason: Reason) -> dict[str, str]:
         "used": reason.used,
         "wait_seconds": "" if reason.wait_s is None else f"{reason.wait_s:.0f}",
         "ahead": reason.ahead,
-        "blockers": blockers,
+        "blockers": "; ".join(_blocker(blocker) for blocker in reason.blockers),
     }
     return {name: str(value) for name, value in numbers.items() if value}
+
+
+def _blocker(blocker: Blocker) -> str:
+    frees = f"{blocker.job_id} frees {blocker.frees}"
+    if blocker.ends_in_s is None:
+        return frees
+    return f"{frees} in {blocker.ends_in_s:.0f} s ({basis(blocker.grounds)})"
+
+
+def basis(grounds: Grounds | None) -> str:
+    """What an estimate rests on, as a word; empty for none."""
+    return grounds.source.value if grounds else ""
 
 
 def sentence(text: str) -> str:
@@ -105,12 +116,12 @@ def _hint(hint: Hint, now: float) -> UnblockHint:
     )
 
 
-def to_gpus(answers: Sequence[Occupancy], jobs: Mapping[str, str]) -> list[Gpu]:
+def to_gpus(answers: Sequence[Occupancy], jobs: Mapping[str, str], now: float) -> list[Gpu]:
     """`jobs` names the job of an entry."""
-    return [to_gpu(answer, jobs.get(answer.outlook.next_entry, "")) for answer in answers]
+    return [to_gpu(answer, jobs.get(answer.outlook.next_entry, ""), now) for answer in answers]
 
 
-def to_gpu(answer: Occupancy, next_job: str) -> Gpu:
+def to_gpu(answer: Occupancy, next_job: str, now: float) -> Gpu:
     device, telemetry, tenures = answer.device, answer.telemetry, answer.outlook.tenures
     return Gpu(
         id=device.index,
@@ -126,9 +137,10 @@ def to_gpu(answer: Occupancy, next_job: str) -> Gpu:
         uuid=device.uuid,
         machine=device.machine,
         power=telemetry.power_w,
-        holder=holder(answer),
+        holder=holder(answer, now),
         holders=[_holder(tenure) for tenure in tenures],
         next_job_id=next_job,
+        next_start=rfc3339(answer.outlook.next_at or 0.0) if next_job else "",
         processes=[_process(process, tenures) for process in telemetry.processes],
         parent_uuid=device.parent or "",
         links=[GpuLink(uuid=uuid, level=level) for uuid, level in telemetry.links.items()],
@@ -143,11 +155,11 @@ def status(answer: Occupancy) -> GpuStatus.ValueType:
     return GPU_STATUS_BUSY if answer.crowded else GPU_STATUS_AVAILABLE
 
 
-def holder(answer: Occupancy) -> str:
+def holder(answer: Occupancy, now: float) -> str:
     """Whose the device is, as a sentence."""
     if answer.device.health is not Health.HEALTHY:
         return HEALTH_SAYS[answer.device.health]
-    parts = [_tenure(tenure) for tenure in answer.outlook.tenures]
+    parts = [_tenure(tenure, now) for tenure in answer.outlook.tenures]
     if busy := busy_sentence(answer.device):
         parts.append(busy)
     return "; ".join(parts)
@@ -161,10 +173,17 @@ HEALTH_SAYS = {
 }
 
 
-def _tenure(tenure: Tenure) -> str:
-    until = f", until about {rfc3339(tenure.until)[11:16]} UTC" if tenure.until else ", end unknown"
-    part = f" ({tenure.memory_mib} MiB)" if tenure.memory_mib is not None else ""
-    return f"job {tenure.job_id}{part} since {rfc3339(tenure.since)[11:16]} UTC{until}"
+def _tenure(tenure: Tenure, now: float) -> str:
+    why = f" ({tenure.grounds.words()})" if tenure.grounds else ""
+    until = f", until about {_moment(tenure.until, now)}{why}" if tenure.until else ", end unknown"
+    part = f" ({tenure.memory_mib / MIB_PER_GIB:.3g} GiB)" if tenure.memory_mib is not None else ""
+    return f"job {tenure.job_id}{part} since {_moment(tenure.since, now)}{until}"
+
+
+def _moment(at: float, now: float) -> str:
+    """The time of day, with the date if it is another day."""
+    day, _, time = rfc3339(at).partition("T")
+    return f"{time[:5]} UTC" if day == rfc3339(now)[:10] else f"{day} {time[:5]} UTC"
 
 
 def _holder(tenure: Tenure) -> GpuHolder:
@@ -175,6 +194,7 @@ def _holder(tenure: Tenure) -> GpuHolder:
         since=rfc3339(tenure.since),
         until=rfc3339(tenure.until or 0.0),
         memory=tenure.memory_mib or 0,
+        until_basis=basis(tenure.grounds),
     )
 
 

@@ -51,14 +51,14 @@ class GpuServicer(rpc.GpuServiceServicer):
     # ---------------------------------------------------------------- GPUs
 
     async def ListGpus(self, request: pb.ListGpusRequest, context: Context) -> pb.ListGpusResponse:
-        gpus = await list_gpus(self._answers)
+        gpus = await list_gpus(self._answers, self._clock.now())
         return pb.ListGpusResponse(gpus=gpus, total=len(gpus))
 
     async def WatchGpus(
         self, request: pb.WatchGpusRequest, context: Context
     ) -> AsyncIterator[pb.WatchGpusResponse]:
         async def present() -> pb.WatchGpusResponse:
-            return pb.WatchGpusResponse(gpus=await list_gpus(self._answers))
+            return pb.WatchGpusResponse(gpus=await list_gpus(self._answers, self._clock.now()))
 
         watch = self._watches.watch(present, pb.WatchGpusResponse, request.resume_token, look=LOOK_S)
         async for message in promptly(watch):
@@ -172,10 +172,11 @@ class GpuServicer(rpc.GpuServiceServicer):
         return metrics()
 
 
-async def list_gpus(answers: Answers) -> list[Any]:
+async def list_gpus(answers: Answers, now: float) -> list[Any]:
     """All GPUs as they are sent."""
     found = await answers.gpus()
-    return to_gpus(found, {a.outlook.next_entry: answers.job_of(a.outlook.next_entry) for a in found})
+    jobs = {a.outlook.next_entry: answers.job_of(a.outlook.next_entry) for a in found}
+    return to_gpus(found, jobs, now)
 
 
 def _limit(limit: int) -> int:

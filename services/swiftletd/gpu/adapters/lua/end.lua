@@ -4,10 +4,11 @@
 --      5 used    hash: GPU-seconds by "<day>|<project>"
 --      6 lasted  list: seconds that similar jobs ran, newest first
 --      7 projects (see grant.lua)
+--      8 parts   list: which part of its time limit each of the last jobs took, newest first
 -- ARGV 1 expected version, 2 new state, 3 lease, 4 devices as JSON, 5 id, 6 field of `used` (empty: none),
 --      7 GPU-seconds, 8 seconds it ran (empty: don't count), 9 how many of them to keep,
 --      10 event type, 11 event, 12 oldest event to keep, 13 seconds for which the ended entry is kept,
---      14 project
+--      14 project, 15 part of its time limit (empty: don't count), 16 how many of them to keep
 --
 -- Invariant: a lease ends once, and what it used is counted once.
 local state, version = unpack(redis.call('HMGET', KEYS[1], 's', 'v'))
@@ -35,6 +36,10 @@ if ARGV[8] ~= '' then
   redis.call('LPUSH', KEYS[6], ARGV[8])
   redis.call('LTRIM', KEYS[6], 0, ARGV[9] - 1)
   redis.call('EXPIRE', KEYS[6], 15552000)
+end
+if ARGV[15] ~= '' then
+  redis.call('LPUSH', KEYS[8], ARGV[15])
+  redis.call('LTRIM', KEYS[8], 0, ARGV[16] - 1)
 end
 redis.call('XADD', KEYS[4], 'MINID', '~', ARGV[12], '*', 'type', ARGV[10], 'e', ARGV[11])
 return 'ok'

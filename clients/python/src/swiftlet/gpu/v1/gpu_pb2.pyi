@@ -76,6 +76,7 @@ class Gpu(_message.Message):
     PROCESSES_FIELD_NUMBER: _builtins.int
     PARENT_UUID_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
+    NEXT_START_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Index as nvidia-smi and CUDA_DEVICE_ORDER=PCI_BUS_ID count."""
     name: _builtins.str
@@ -103,11 +104,13 @@ class Gpu(_message.Message):
     power: _builtins.float
     """Watts drawn now."""
     holder: _builtins.str
-    """Whose it is, as a sentence: "job a since 10:02, until about 11:40" or "busy: pid 4711 (python) of user x, 30.2 GiB"."""
+    """Whose it is, as a sentence: "job a since 10:02 UTC, until about 11:40 UTC (its own progress)" or "busy: pid 4711 (python) of user x, 30.2 GiB"."""
     next_job_id: _builtins.str
     """Job that is expected to have it next; empty if none is."""
     parent_uuid: _builtins.str
     """uuid of the GPU of which this is a MIG slice; empty if it is a whole one."""
+    next_start: _builtins.str
+    """When that job is expected to have it, RFC 3339; empty if there is none."""
     @_builtins.property
     def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___GpuHolder]:
         """Everybody who holds a part of it."""
@@ -142,10 +145,11 @@ class Gpu(_message.Message):
         processes: _abc.Iterable[Global___GpuProcess] | None = ...,
         parent_uuid: _builtins.str = ...,
         links: _abc.Iterable[Global___GpuLink] | None = ...,
+        next_start: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "holder", b"holder", "holders", b"holders", "id", b"id", "job_id", b"job_id", "links", b"links", "machine", b"machine", "memory_free", b"memory_free", "memory_total", b"memory_total", "memory_used", b"memory_used", "name", b"name", "next_job_id", b"next_job_id", "parent_uuid", b"parent_uuid", "power", b"power", "processes", b"processes", "status", b"status", "temperature", b"temperature", "utilization", b"utilization", "uuid", b"uuid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "holder", b"holder", "holders", b"holders", "id", b"id", "job_id", b"job_id", "links", b"links", "machine", b"machine", "memory_free", b"memory_free", "memory_total", b"memory_total", "memory_used", b"memory_used", "name", b"name", "next_job_id", b"next_job_id", "next_start", b"next_start", "parent_uuid", b"parent_uuid", "power", b"power", "processes", b"processes", "status", b"status", "temperature", b"temperature", "utilization", b"utilization", "uuid", b"uuid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,6 +166,7 @@ class GpuHolder(_message.Message):
     SINCE_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
     MEMORY_FIELD_NUMBER: _builtins.int
+    UNTIL_BASIS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Job or deployment."""
     kind: _builtins.str
@@ -172,6 +177,11 @@ class GpuHolder(_message.Message):
     """Until about when, RFC 3339; empty if that can't be told."""
     memory: _builtins.int
     """MiB of it; 0 for all."""
+    until_basis: _builtins.str
+    """What `until` rests on: "progress" (it reports its steps), "history" (similar jobs), "others" (the part of their
+    time limits that all jobs take), "limit" (its own time limit), "assumed" (nothing is known) or "overdue" (it should
+    have ended by now).
+    """
     def __init__(
         self,
         *,
@@ -180,10 +190,11 @@ class GpuHolder(_message.Message):
         since: _builtins.str = ...,
         until: _builtins.str = ...,
         memory: _builtins.int = ...,
+        until_basis: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "kind", b"kind", "memory", b"memory", "since", b"since", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "kind", b"kind", "memory", b"memory", "since", b"since", "until", b"until", "until_basis", b"until_basis"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bswiftlet/gpu/v1/queue.proto\x12\x0fswiftlet.gpu.v1\"\xcb\x03\n\tQueueItem\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x05\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x0f\n\x07gpu_ids\x18\x04 \x01(\t\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x1b\n\x13\x65stimated_wait_time\x18\x06 \x01(\t\x12\x0c\n\x04kind\x18\x07 \x01(\t\x12\x13\n\x0breason_code\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x45\n\x0ereason_details\x18\n \x03(\x0b\x32-.swiftlet.gpu.v1.QueueItem.ReasonDetailsEntry\x12\x1b\n\x13predicted_start_p50\x18\x0b \x01(\t\x12\x1b\n\x13predicted_start_p90\x18\x0c \x01(\t\x12+\n\x05hints\x18\r \x03(\x0b\x32\x1c.swiftlet.gpu.v1.UnblockHint\x12\x0c\n\x04held\x18\x0e \x01(\x08\x12\x0c\n\x04gpus\x18\x0f \x01(\x05\x12\x0f\n\x07project\x18\x10 \x01(\t\x1a\x34\n\x12ReasonDetailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"G\n\x0bUnblockHint\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x17\n\x0fpredicted_start\x18\x03 \x01(\t\"Q\n\nPassResult\x12\x11\n\tprocessed\x18\x01 \x01(\x05\x12\x0f\n\x07started\x18\x02 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x05\x12\x0f\n\x07\x64\x65tails\x18\x04 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bswiftlet/gpu/v1/queue.proto\x12\x0fswiftlet.gpu.v1\"\xfe\x03\n\tQueueItem\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x05\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x0f\n\x07gpu_ids\x18\x04 \x01(\t\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x1b\n\x13\x65stimated_wait_time\x18\x06 \x01(\t\x12\x0c\n\x04kind\x18\x07 \x01(\t\x12\x13\n\x0breason_code\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x45\n\x0ereason_details\x18\n \x03(\x0b\x32-.swiftlet.gpu.v1.QueueItem.ReasonDetailsEntry\x12\x1b\n\x13predicted_start_p50\x18\x0b \x01(\t\x12\x1b\n\x13predicted_start_p90\x18\x0c \x01(\t\x12+\n\x05hints\x18\r \x03(\x0b\x32\x1c.swiftlet.gpu.v1.UnblockHint\x12\x0c\n\x04held\x18\x0e \x01(\x08\x12\x0c\n\x04gpus\x18\x0f \x01(\x05\x12\x0f\n\x07project\x18\x10 \x01(\t\x12\x19\n\x11\x65xpected_duration\x18\x11 \x01(\x01\x12\x16\n\x0e\x64uration_basis\x18\x12 \x01(\t\x1a\x34\n\x12ReasonDetailsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"G\n\x0bUnblockHint\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x17\n\x0fpredicted_start\x18\x03 \x01(\t\"Q\n\nPassResult\x12\x11\n\tprocessed\x18\x01 \x01(\x05\x12\x0f\n\x07started\x18\x02 \x01(\x05\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x05\x12\x0f\n\x07\x64\x65tails\x18\x04 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,11 +34,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUEUEITEM_REASONDETAILSENTRY']._loaded_options = None
   _globals['_QUEUEITEM_REASONDETAILSENTRY']._serialized_options = b'8\001'
   _globals['_QUEUEITEM']._serialized_start=49
-  _globals['_QUEUEITEM']._serialized_end=508
-  _globals['_QUEUEITEM_REASONDETAILSENTRY']._serialized_start=456
-  _globals['_QUEUEITEM_REASONDETAILSENTRY']._serialized_end=508
-  _globals['_UNBLOCKHINT']._serialized_start=510
-  _globals['_UNBLOCKHINT']._serialized_end=581
-  _globals['_PASSRESULT']._serialized_start=583
-  _globals['_PASSRESULT']._serialized_end=664
+  _globals['_QUEUEITEM']._serialized_end=559
+  _globals['_QUEUEITEM_REASONDETAILSENTRY']._serialized_start=507
+  _globals['_QUEUEITEM_REASONDETAILSENTRY']._serialized_end=559
+  _globals['_UNBLOCKHINT']._serialized_start=561
+  _globals['_UNBLOCKHINT']._serialized_end=632
+  _globals['_PASSRESULT']._serialized_start=634
+  _globals['_PASSRESULT']._serialized_end=715
 # @@protoc_insertion_point(module_scope)

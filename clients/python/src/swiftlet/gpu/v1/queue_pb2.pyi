@@ -60,6 +60,8 @@ class QueueItem(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     GPUS_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
+    EXPECTED_DURATION_FIELD_NUMBER: _builtins.int
+    DURATION_BASIS_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Job or deployment."""
     queue_position: _builtins.int
@@ -75,7 +77,10 @@ class QueueItem(_message.Message):
     kind: _builtins.str
     """"training" or "deploy"."""
     reason_code: _builtins.str
-    """Why it waits, as a code: "NEEDS_GPUS", "BEHIND_RESERVATION", "HELD", "QUOTA"."""
+    """Why it waits, as a code: "STOPPED", "HELD", "NOT_BEFORE", "NO_SUCH_DEVICE", "TOO_FEW_DEVICES", "UNHEALTHY",
+    "QUOTA_GPUS", "QUOTA_JOBS", "STRANGER", "BUSY", "FRAGMENTED", "RESERVED" (it would delay the job that is served
+    next) or "BEHIND" (it isn't its turn).
+    """
     reason: _builtins.str
     """Why it waits, as a sentence."""
     predicted_start_p50: _builtins.str
@@ -88,6 +93,12 @@ class QueueItem(_message.Message):
     """GPUs that it asks for."""
     project: _builtins.str
     """Project that it is counted for."""
+    expected_duration: _builtins.float
+    """Seconds that it will likely run once it starts; 0 if it has no end."""
+    duration_basis: _builtins.str
+    """What `expected_duration` rests on: "history" (similar jobs), "others" (the part of their time limits that all jobs
+    take), "limit" (its time limit), "assumed" (nothing is known); empty if it has no end.
+    """
     @_builtins.property
     def reason_details(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Numbers of the reason."""
@@ -115,10 +126,12 @@ class QueueItem(_message.Message):
         held: _builtins.bool = ...,
         gpus: _builtins.int = ...,
         project: _builtins.str = ...,
+        expected_duration: _builtins.float = ...,
+        duration_basis: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "estimated_wait_time", b"estimated_wait_time", "gpu_ids", b"gpu_ids", "gpus", b"gpus", "held", b"held", "hints", b"hints", "job_id", b"job_id", "kind", b"kind", "predicted_start_p50", b"predicted_start_p50", "predicted_start_p90", b"predicted_start_p90", "priority", b"priority", "project", b"project", "queue_position", b"queue_position", "reason", b"reason", "reason_code", b"reason_code", "reason_details", b"reason_details"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "duration_basis", b"duration_basis", "estimated_wait_time", b"estimated_wait_time", "expected_duration", b"expected_duration", "gpu_ids", b"gpu_ids", "gpus", b"gpus", "held", b"held", "hints", b"hints", "job_id", b"job_id", "kind", b"kind", "predicted_start_p50", b"predicted_start_p50", "predicted_start_p90", b"predicted_start_p90", "priority", b"priority", "project", b"project", "queue_position", b"queue_position", "reason", b"reason", "reason_code", b"reason_code", "reason_details", b"reason_details"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -134,7 +147,7 @@ class UnblockHint(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     PREDICTED_START_FIELD_NUMBER: _builtins.int
     change: _builtins.str
-    """"fewer_gpus", "other_gpu", "higher_priority" or "shared_gpu"."""
+    """"fewer_gpus", "other_gpu", "several_machines", "shared_gpu" or "higher_priority"."""
     message: _builtins.str
     """The change as a sentence: "With 2 GPUs instead of 4 it starts in about 3 min." """
     predicted_start: _builtins.str
