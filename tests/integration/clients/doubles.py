@@ -202,6 +202,7 @@ class GpuDouble(gpu_service_pb2_grpc.GpuServiceServicer):
 
     def __init__(self) -> None:
         self.items: list[queue_pb2.QueueItem] = []
+        self.gpus: list[gpu_pb2.Gpu] = []
         self.snapshots: list[list[queue_pb2.QueueItem]] = []
         self.expired: set[str] = set()
         self.tokens: list[str] = []
@@ -209,10 +210,14 @@ class GpuDouble(gpu_service_pb2_grpc.GpuServiceServicer):
     async def ListGpus(self, request: Any, context: Any) -> Any:
         status = gpu_pb2.GpuStatus.GPU_STATUS_ALLOCATED
         gpu = gpu_pb2.Gpu(id=0, name="H100", status=status, memory_total=81559, memory_used=1024, job_id="a")
-        return gpu_pb.ListGpusResponse(gpus=[gpu], total=1)
+        return gpu_pb.ListGpusResponse(gpus=self.gpus or [gpu], total=1)
 
     async def ListQueue(self, request: Any, context: Any) -> Any:
         return gpu_pb.ListQueueResponse(queue_items=self.items, total_queued=len(self.items))
+
+    async def GetQueueItem(self, request: Any, context: Any) -> Any:
+        found = next((item for item in self.items if item.job_id == request.job_id), None)
+        return found or await Refusal(grpc.StatusCode.NOT_FOUND, "NOT_FOUND").abort(context)
 
     async def WatchQueue(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self.tokens.append(request.resume_token)

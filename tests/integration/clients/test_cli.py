@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import grpc
 import pytest
 from click.testing import CliRunner
 
 from integration.clients.doubles import DONE, Refusal
-from swiftlet.cli import cli
+from swiftlet.cli import cli, machine, render
+from swiftlet.gpu.v1.gpu_pb2 import Gpu, GpuHolder, GpuStatus
 from swiftlet.gpu.v1.queue_pb2 import QueueItem, UnblockHint
 from swiftlet.training.v1 import job_pb2
 
@@ -208,15 +210,72 @@ async def test_logs_are_searched(suite, run, job):
 async def test_the_queue_says_why_and_what_would_help(suite, run):
     hint = UnblockHint(message="With 1 GPU instead of 2 it starts in about 3 min.")
     suite.gpu.items = [
-        QueueItem(job_id="b", queue_position=1, kind="training", reason="GPU 0 runs a.", hints=[hint])
+        QueueItem(
+            job_id="b",
+            queue_position=1,
+            kind="training",
+            reason="GPU 0 runs a.",
+            hints=[hint],
+            expected_duration=600,
+            duration_basis="history",
+        )
     ]
 
-    shown, moved = await run("queue"), await run("queue", "move", "b", "9")
+    listed, shown = await run("queue"), await run("queue", "show", "b")
+    moved = await run("queue", "move", "b", "9")
 
-    assert "GPU 0 runs a." in shown.stdout
-    assert "b: With 1 GPU instead of 2" in shown.stdout
+    assert "GPU 0 runs a." in listed.stdout
+    assert "With 1 GPU instead of 2 it starts in about 3 min." in shown.stdout
+    assert "about 10 min 00 s (as similar jobs did)" in shown.stdout
+    assert (await run("queue", "show", "nobody")).exit_code == 4
     assert moved.stdout == "b has priority 9.\n"
     assert (await run("queue", "move", "b", "11")).exit_code == 2
+
+
+HELD = Gpu(
+    id=0,
+    name="NVIDIA H100",
+    machine="node",
+    status=GpuStatus.GPU_STATUS_ALLOCATED,
+    memory_total=81559,
+    memory_used=71680,
+    holders=[
+        GpuHolder(
+            job_id="a", since="2026-01-02T10:02:00Z", until="2026-01-02T11:40:00Z", until_basis="progress"
+        ),
+        GpuHolder(job_id="chat", since="2026-01-01T10:02:00Z", memory=16384),
+    ],
+    next_job_id="b",
+    next_start="2026-01-02T11:40:00Z",
+)
+BUSY = Gpu(
+    id=1,
+    machine="node",
+    status=GpuStatus.GPU_STATUS_BUSY,
+    memory_total=81559,
+    holder="busy: pid 4711 (python) of user x, 30.2 GiB",
+)
+
+
+async def test_gpus_tell_who_holds_them_until_when_why_and_what_is_next(suite, run):
+    suite.gpu.gpus = [HELD, BUSY]
+
+    shown = (await run("gpus")).stdout
+
+    first, second, third = (re.split(r"  +", line.strip()) for line in shown.splitlines()[1:])
+    since, until = render.moment("2026-01-02T10:02:00Z"), render.moment("2026-01-02T11:40:00Z")
+    assert first[-4:] == ["a", since, f"{until} (by its progress)", f"b ~{until}"]
+    assert second == ["chat (16.0 GiB)", render.moment("2026-01-01T10:02:00Z"), "no end known"]
+    assert third[-1] == "busy: pid 4711 (python) of user x, 30.2 GiB"
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("columns", ["80", "60"])
+async def test_a_narrow_terminal_shows_who_holds_a_gpu_before_anything_else(columns):
+    table = machine._gpus_table([HELD, BUSY], int(columns))
+    names = [column.header for column in table.columns]
+
+    assert names == ["gpu", "status", "memory GiB", "held by", "until about", "next"]
 
 
 async def test_delete_wants_names_or_all_and_asks_before_all(suite, run, job):

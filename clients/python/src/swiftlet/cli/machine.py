@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from swiftlet.gpu.v1.gpu_pb2 import Gpu
+    from swiftlet.gpu.v1.gpu_pb2 import Gpu, GpuHolder
 
 
 @click.command("gpus")
@@ -24,41 +24,72 @@ if TYPE_CHECKING:
 @json_option
 @pass_app
 def gpus(app: App, watch: bool, as_json: bool) -> None:
-    """Show the GPUs and who holds them."""
+    """Show the GPUs: who holds them, until about when, and what is next."""
     if watch and as_json:
         for listed in app.client.watch_gpus():
             for gpu in listed:
                 app.show_json_line(gpu)
     elif watch:
-        follow(app, (_gpus_table(listed) for listed in app.client.watch_gpus()))
+        follow(app, (_gpus_table(listed, app.out.width) for listed in app.client.watch_gpus()))
     elif as_json:
         app.show_json(app.client.gpus())
     else:
-        app.show(_gpus_table(app.client.gpus()))
+        app.show(_gpus_table(app.client.gpus(), app.out.width))
 
 
-def _gpus_table(listed: Sequence[Gpu]) -> Table:
-    columns = ("gpu", "name", "status", "memory GiB", "load", "temp", "power", "holder", "next")
-    return render.table(
-        columns, (_gpu_row(gpu) for gpu in listed), right=("memory GiB", "load", "temp", "power")
-    )
+def _gpus_table(listed: Sequence[Gpu], width: int) -> Table:
+    """What does not fit into `width` is left out: the power before the name, and never who holds it."""
+    many = len({gpu.machine for gpu in listed}) > 1
+    shown = [name for name, least in COLUMNS.items() if width >= least]
+    rows = [_gpu_cells(gpu, f"{gpu.machine}/{gpu.id}" if many else str(gpu.id)) for gpu in listed]
+    return render.table(shown, ([cells[name] for name in shown] for cells in rows), right=RIGHT)
 
 
-def _gpu_row(gpu: Gpu) -> list[str | Text]:
+# Each column, and the width of the terminal from which on it is shown.
+COLUMNS = {
+    "gpu": 0,
+    "name": 110,
+    "status": 0,
+    "memory GiB": 0,
+    "load": 95,
+    "temp": 150,
+    "power": 150,
+    "held by": 0,
+    "since": 130,
+    "until about": 0,
+    "next": 0,
+}
+RIGHT = ("memory GiB", "load", "temp", "power")
+
+
+def _gpu_cells(gpu: Gpu, name: str) -> dict[str, str | Text]:
     from swiftlet._shared.words import word
     from swiftlet.gpu.v1.gpu_pb2 import GpuStatus
 
-    return [
-        str(gpu.id),
-        gpu.name,
-        render.status(word(GpuStatus.DESCRIPTOR, gpu.status)),
-        f"{render.gib(gpu.memory_used)} / {render.gib(gpu.memory_total)}",
-        f"{gpu.utilization} %",
-        f"{gpu.temperature} °C" if gpu.temperature else "",
-        f"{gpu.power:.0f} W" if gpu.power else "",
-        gpu.holder or gpu.job_id,
-        gpu.next_job_id,
-    ]
+    when = f" ~{render.moment(gpu.next_start)}" if gpu.next_start else ""
+    return {
+        "gpu": f"{name} slice" if gpu.parent_uuid else name,
+        "name": gpu.name,
+        "status": render.status(word(GpuStatus.DESCRIPTOR, gpu.status)),
+        "memory GiB": f"{render.gib(gpu.memory_used)} / {render.gib(gpu.memory_total)}",
+        "load": f"{gpu.utilization} %",
+        "temp": f"{gpu.temperature} °C" if gpu.temperature else "",
+        "power": f"{gpu.power:.0f} W" if gpu.power else "",
+        "held by": render.lines(_held_by(holder) for holder in gpu.holders) or gpu.holder or gpu.job_id,
+        "since": render.lines(render.moment(holder.since) for holder in gpu.holders),
+        "until about": render.lines(_until(holder) for holder in gpu.holders),
+        "next": f"{gpu.next_job_id}{when}" if gpu.next_job_id else "",
+    }
+
+
+def _held_by(holder: GpuHolder) -> str:
+    return f"{holder.job_id} ({render.gib(holder.memory)} GiB)" if holder.memory else holder.job_id
+
+
+def _until(holder: GpuHolder) -> str:
+    if not holder.until:
+        return "no end known"
+    return f"{render.moment(holder.until)}{render.because(holder.until_basis)}"
 
 
 @click.command("health")

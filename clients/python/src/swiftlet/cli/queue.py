@@ -33,40 +33,41 @@ def queue(context: click.Context, watch: bool, as_json: bool) -> None:
             for item in listed.items:
                 app.show_json_line(item)
     elif watch:
-        follow(app, (_view(listed) for listed in app.client.watch_queue()))
+        follow(app, (_view(listed, app.out.width) for listed in app.client.watch_queue()))
     elif as_json:
         app.show_json(app.client.queue().items)
     else:
-        app.show(_view(app.client.queue()))
+        app.show(_view(app.client.queue(), app.out.width))
 
 
-def _view(listed: Queue) -> RenderableType:
+def _view(listed: Queue, width: int) -> RenderableType:
     if not listed.items:
         return Text("Nothing waits.", style="dim")
-    columns = ("place", "id", "kind", "priority", "gpus", "starts", "why it waits")
-    rows = (_row(item) for item in listed.items)
-    shown: list[RenderableType] = [render.table(columns, rows, right=("place", "priority", "gpus"))]
-    shown += [
-        Text(f"  {item.job_id}: {plain(hint.message)}", style="cyan")
-        for item in listed.items
-        for hint in item.hints
-    ]
+    columns = [name for name, least in COLUMNS.items() if width >= least]
+    rows = ([cells[name] for name in columns] for cells in map(_cells, listed.items))
+    shown: list[RenderableType] = [render.table(columns, rows, right=RIGHT)]
     if listed.total > len(listed.items):
         shown.append(Text(f"and {listed.total - len(listed.items)} more", style="dim"))
+    shown.append(Text("swiftlet queue show ID tells what would let one start earlier", style="dim"))
     return Group(*shown)
 
 
-def _row(item: QueueItem) -> list[str | Text]:
-    reason = Text("held", style="magenta") if item.held else Text(plain(item.reason))
-    return [
-        str(item.queue_position),
-        item.job_id,
-        item.kind,
-        str(item.priority),
-        str(item.gpus or 1),
-        starts(item),
-        reason,
-    ]
+# Each column, and the width of the terminal from which on it is shown.
+COLUMNS = {"place": 0, "id": 0, "kind": 120, "priority": 90, "gpus": 90, "starts": 0, "why it waits": 0}
+RIGHT = ("place", "priority", "gpus")
+
+
+def _cells(item: QueueItem) -> dict[str, str | Text]:
+    reason = Text(plain(item.reason), style="magenta" if item.held else "")
+    return {
+        "place": str(item.queue_position),
+        "id": item.job_id,
+        "kind": item.kind,
+        "priority": str(item.priority),
+        "gpus": str(item.gpus or 1),
+        "starts": starts(item),
+        "why it waits": reason,
+    }
 
 
 def starts(item: QueueItem) -> str:
@@ -75,6 +76,36 @@ def starts(item: QueueItem) -> str:
         return item.estimated_wait_time or "unknown"
     latest = f" to {render.moment(item.predicted_start_p90)}" if item.predicted_start_p90 else ""
     return f"{render.moment(item.predicted_start_p50)}{latest}"
+
+
+@queue.command("show")
+@job_argument()
+@json_option
+@pass_app
+def show(app: App, job_id: str, as_json: bool) -> None:
+    """Show why a job waits, when it will start, and what would let it start earlier."""
+    item = app.client.queue_item(job_id)
+    if as_json:
+        app.show_json(item)
+        return
+    app.show(render.fields(_fields(item)))
+    for hint in item.hints:
+        app.say((plain(hint.message), "cyan"))
+
+
+def _fields(item: QueueItem) -> list[tuple[str, str | Text]]:
+    length = f"about {render.duration(item.expected_duration)}{render.because(item.duration_basis)}"
+    return [
+        ("id", item.job_id),
+        ("place", str(item.queue_position)),
+        ("why it waits", Text(plain(item.reason), style="magenta" if item.held else "")),
+        ("starts", starts(item)),
+        ("will run", length if item.expected_duration else "until it is stopped"),
+        ("gpus", f"{item.gpus or 1}" + (f", likely {item.gpu_ids}" if item.gpu_ids else "")),
+        ("priority", str(item.priority)),
+        ("project", item.project),
+        ("waits since", render.moment(item.created_at)),
+    ]
 
 
 @queue.command("move")

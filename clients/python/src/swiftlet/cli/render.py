@@ -30,6 +30,26 @@ STATUS_STYLES = {
 LEVEL_STYLES = {"ERROR": "red", "WARNING": "yellow"}
 
 
+BASES = {
+    "progress": "by its progress",
+    "history": "as similar jobs did",
+    "others": "as other jobs did",
+    "limit": "by its time limit",
+    "assumed": "a guess",
+    "overdue": "overdue",
+}
+
+
+def because(basis: str) -> str:
+    """What an estimate rests on, to be put behind it; nothing where nothing is said."""
+    return f" ({BASES.get(basis, basis)})" if basis else ""
+
+
+def lines(parts: Iterable[str]) -> Text:
+    """Several values in one cell; what steers a terminal is taken out of them."""
+    return Text("\n".join(plain(part) for part in parts))
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: Iterable[str] = ()) -> Table:
     """A table without lines; the columns named in `right` hold numbers."""
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))

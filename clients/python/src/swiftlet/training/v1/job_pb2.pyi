@@ -168,7 +168,7 @@ class Resources(_message.Message):
     min_gpu_memory_gib: _builtins.float
     """Least GiB that each GPU must have in all."""
     allow_many_machines: _builtins.bool
-    """The GPUs may be on several machines."""
+    """The GPUs may be on several machines. This version starts all of a job on one machine, so it has no effect yet."""
     def __init__(
         self,
         *,
