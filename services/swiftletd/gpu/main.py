@@ -115,6 +115,7 @@ def policy(settings: GpuSettings) -> Policy:
     return Policy(
         ordering=Ordering(settings.gpu_ordering),
         age_step_s=settings.gpu_age_step,
+        spread=False,  # a runner starts its job on the machine that it is on
         backfill=settings.gpu_backfill,
         stranger_fraction=settings.gpu_memory_threshold,
         stranger_free_mib=int(settings.gpu_memory_free_threshold_gb * MIB_PER_GB),

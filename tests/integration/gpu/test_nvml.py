@@ -10,6 +10,7 @@ from swiftletd.gpu.adapters.inventory import NvmlInventory
 from swiftletd.gpu.adapters.nvml import Driver
 from swiftletd.gpu.domain.device import DeviceKind, Health, Link, link
 from swiftletd.gpu.ports import Process
+from swiftletd.gpu.usecases.grants import describe
 
 BOX = """\
 driver=570.86.15 cuda=12080
@@ -77,6 +78,26 @@ def test_a_gpu_that_is_counted_no_more_is_lost(gpus, driver):
     assert sorted(h.value for h in health(driver.read())) == ["healthy"] * 3 + ["lost"]
 
 
+def test_the_others_get_new_indices_when_one_is_gone_and_children_get_those(gpus, driver):
+    gpus("gpu uuid=GPU-a\ngpu uuid=GPU-b\ngpu uuid=GPU-c\n")
+    driver.read()
+    gpus("gpu uuid=GPU-a\ngpu uuid=GPU-c\n")
+    after = {device.uuid: device for device in driver.read().devices}
+    assert {uuid: (d.index, d.health) for uuid, d in after.items()} == {
+        "GPU-a": (0, Health.HEALTHY),
+        "GPU-b": (1, Health.LOST),
+        "GPU-c": (1, Health.HEALTHY),
+    }
+    assert describe([after["GPU-c"]], token=1).visible_devices == "1"
+    gpus("gpu uuid=GPU-a\ngpu error=15\ngpu uuid=GPU-c\n")
+    again = driver.read().devices
+    assert sorted((d.uuid, d.index, d.health.value) for d in again) == [
+        ("GPU-a", 0, "healthy"),
+        ("GPU-b", 1, "lost"),
+        ("GPU-c", 2, "healthy"),
+    ]
+
+
 def test_a_gpu_that_answers_with_errors_has_failed(gpus, driver):
     driver.read()
     gpus("gpu\n" * 4 + "fail fn=nvmlDeviceGetComputeRunningProcesses_v3 gpu=2 error=999\n")
@@ -116,6 +137,7 @@ def test_slices_are_devices_of_their_own(gpus, driver):
     assert slices[0].memory_mib == 20096
     assert reading.telemetry["MIG-a"].processes == (someone(77, 600),)
     assert reading.telemetry["MIG-b"].processes == ()
+    assert describe([slices[1]], token=1).visible_devices == "MIG-b"
     assert not slices[0].links
 
 

@@ -132,6 +132,21 @@ def test_a_shared_gpu_helps_where_one_has_room():
     assert found[Change.SHARED].sentence(NOW) == "on a shared GPU, with 16 GiB of it, it starts at once"
 
 
+def test_a_job_that_named_no_memory_is_told_of_the_room_beside_others():
+    devices = [gpu(index=0), gpu(index=1)]
+    running = [holding("x", ["m0/0"], ends_in=9000), holding("y", ["m0/1"], ends_in=9000, mib=56 * GIB)]
+    found = hints_for(queue_of(entry("a")), seen(devices, *running), "a")
+    assert found[Change.SHARED].sentence(NOW) == "on a shared GPU, with 24 GiB of it, it starts at once"
+    smallest = hints_for(queue_of(entry("b", min_memory_mib=40 * GIB)), seen(devices, *running), "b")
+    assert Change.SHARED not in smallest
+
+
+def test_several_machines_are_no_help_to_a_launcher_of_one():
+    devices = [gpu("m0"), gpu("m1")]
+    queue, policy = queue_of(entry("a", gpus=2, takes=60)), Policy(spread=False)
+    assert [hint.change for hint in hints(seen(devices), queue, "a", NOW, policy)] == [Change.GPUS]
+
+
 def test_several_machines_help_where_one_is_too_small():
     devices = [*machine("m0", gpus=1), *machine("m1", gpus=1)]
     found = hints_for(queue_of(entry("a", gpus=2, takes=60)), seen(devices), "a")

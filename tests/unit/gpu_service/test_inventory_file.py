@@ -9,6 +9,7 @@ import pytest
 
 from swiftletd.gpu.adapters.inventory_file import FileInventory, InventoryError
 from swiftletd.gpu.domain.device import DeviceKind, Health
+from swiftletd.gpu.ports import Process
 
 TWO = {
     "machines": [
@@ -29,6 +30,16 @@ async def test_any_number_of_machines(tmp_path):
         ("cpu:b:0", "b", 0),
     ]
     assert (devices[2].health, devices[3].kind) == (Health.LOST, DeviceKind.CPU)
+
+
+async def test_processes_of_the_file_are_on_the_gpu(tmp_path):
+    path = tmp_path / "inventory.json"
+    someone = {"pid": 4711, "name": "python", "user": "x", "memory_mib": 30925}
+    gpus = [{"name": "H100", "memory_mib": 81559, "processes": [someone]}]
+    path.write_text(json.dumps({"machines": [{"name": "a", "gpus": gpus}]}))
+    telemetry = (await FileInventory(path).read()).telemetry["GPU-a-0"]
+    assert telemetry.memory_used_mib == 30925
+    assert telemetry.processes == (Process(**someone),)
 
 
 async def test_it_follows_the_file_and_keeps_the_last_good_one(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from contract.gpu.memory import MemoryStore
 from swiftletd.gpu.domain.durations import Grounds, Source
 from swiftletd.gpu.domain.entry import EntryKind
+from swiftletd.gpu.domain.policy import Policy
 from swiftletd.gpu.ports import Outcome, Removed
 from swiftletd.gpu.usecases.intake import Submission
 from swiftletd.kernel.errors import Conflict, InvalidArgument, NotFound
@@ -220,6 +221,21 @@ async def test_predictions_are_judged_by_the_real_start(one):
     score = await one.answers.score()
     assert (score.starts, score.by_p50, score.by_p90) == (1, 1.0, 1.0)
     assert not score.enough
+
+
+async def test_a_gang_that_only_several_machines_could_hold_is_told_so_and_not_started():
+    two = [gpu(0, "a", uuid="GPU-a"), gpu(0, "b", uuid="GPU-b")]
+    service = await Service(*two, policy=Policy(spread=False)).open()
+    await service.submit("a", gpus=2, same_machine=False)
+    await service.step()
+    assert service.running == []
+    assert service.told("gpu.entry.waiting")[0].body.reason == (
+        "needs 2 GPUs on one machine; at most 1 is on one machine"
+    )
+    wide = await Service(*two, policy=Policy()).open()
+    await wide.submit("a", gpus=2, same_machine=False)
+    await wide.step()
+    assert wide.running == ["a"]
 
 
 async def ended(service, seconds, *jobs, **request):

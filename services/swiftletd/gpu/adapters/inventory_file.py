@@ -5,7 +5,11 @@
        {"name": "node-2", "cpu_slots": 2, "gpus": [
           {"name": "NVIDIA L40S", "memory_mib": 46068, "health": "lost", "numa": "0", "island": ""}]}]}
 
-The file is read again when it changes, so a rehearsal can lose a GPU and get it back.
+The file is read again when it changes, so a rehearsal can lose a GPU and get it back. `processes` of a GPU
+are strangers on it: {"pid": 4711, "name": "python", "user": "x", "memory_mib": 30925}.
+
+It is a rehearsal: whatever machine a job gets GPUs of, it is started on this one, with the indices of that
+machine.
 """
 
 from __future__ import annotations
@@ -18,9 +22,18 @@ import msgspec
 import structlog
 
 from swiftletd.gpu.domain.device import Device, DeviceKind, Health
-from swiftletd.gpu.ports import Reading, Telemetry
+from swiftletd.gpu.ports import Process, Reading, Telemetry
 
 log = structlog.get_logger()
+
+
+class Occupying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A process on a GPU."""
+
+    pid: int
+    name: str
+    user: str
+    memory_mib: int
 
 
 class Gpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +43,7 @@ class Gpus(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory_mib: int
     count: int = 1
     used_mib: int = 0
+    processes: tuple[Occupying, ...] = ()
     health: Health = Health.HEALTHY
     island: str = ""
     switch: str = ""
@@ -109,7 +123,13 @@ def _gpus(machine: Machine) -> Iterator[tuple[Device, Telemetry]]:
             switch=gpus.switch,
             numa=gpus.numa,
         )
-        yield device, Telemetry(memory_used_mib=gpus.used_mib)
+        yield device, _telemetry(gpus)
+
+
+def _telemetry(gpus: Gpus) -> Telemetry:
+    held = sum(process.memory_mib for process in gpus.processes)
+    named = (Process(pid=p.pid, name=p.name, user=p.user, memory_mib=p.memory_mib) for p in gpus.processes)
+    return Telemetry(memory_used_mib=max(gpus.used_mib, held), processes=tuple(named))
 
 
 def _slots(machine: Machine) -> Iterator[tuple[Device, Telemetry]]:

@@ -90,6 +90,7 @@ class Driver:
 
     def _reading(self, found: list[Found], lost: list[Device]) -> Reading:
         answered = {one.device.uuid: one.device for one in found}
+        lost = [device for device in lost if device.uuid not in answered]  # it moved to another index
         gone = [replace(known, health=Health.LOST) for known in self._vanished(answered, lost)]
         self._known = {**{d.uuid: d for d in (*lost, *gone)}, **answered}
         return Reading(

@@ -9,11 +9,13 @@ from itertools import islice
 
 from swiftletd.gpu.domain.device import MIB_PER_GIB
 from swiftletd.gpu.domain.entry import Entry
+from swiftletd.gpu.domain.ledger import Ledger
+from swiftletd.gpu.domain.placement import candidates
 from swiftletd.gpu.domain.policy import Policy
 from swiftletd.gpu.domain.predict import Effort, Prediction, starts
 from swiftletd.gpu.domain.ranking import handicaps
 from swiftletd.gpu.domain.reason import span
-from swiftletd.gpu.domain.request import MAX_PRIORITY
+from swiftletd.gpu.domain.request import MAX_PRIORITY, Request
 from swiftletd.gpu.domain.snapshot import Snapshot
 from swiftletd.gpu.domain.waiting import WaitingQueue
 
@@ -85,13 +87,13 @@ def hints(
         return starts(snapshot, [*others, variant], now, policy, effort)[entry_id]
 
     as_is = when(entry)
-    tried = ((change, variant, when(variant)) for change, variant in variants(entry, snapshot))
+    tried = ((change, variant, when(variant)) for change, variant in variants(entry, snapshot, policy))
     found = [_hint(change, entry, variant, start, as_is) for change, variant, start in tried]
     useful = [hint for hint in found if _worth(hint.start, as_is, now)]
     return sorted(useful, key=lambda hint: hint.start.p50 or now)
 
 
-def variants(entry: Entry, snapshot: Snapshot) -> Iterator[tuple[Change, Entry]]:
+def variants(entry: Entry, snapshot: Snapshot, policy: Policy) -> Iterator[tuple[Change, Entry]]:
     """The entry with one thing changed, each in turn."""
     request = entry.request
     fewer = request.gpus // 2
@@ -100,12 +102,26 @@ def variants(entry: Entry, snapshot: Snapshot) -> Iterator[tuple[Change, Entry]]
         fewer //= 2
     for name in _other_names(entry, snapshot):
         yield Change.GPU_NAME, replace(entry, request=replace(request, gpu_name=name))
-    if request.same_machine and request.gpus > 1:
+    if policy.spread and request.same_machine and request.gpus > 1:
         yield Change.MACHINES, replace(entry, request=replace(request, same_machine=False))
-    if not request.shared and request.memory_mib is not None:
-        yield Change.SHARED, replace(entry, request=replace(request, shared=True))
+    if not request.shared and (part := _part(request, snapshot, policy)):
+        yield Change.SHARED, replace(entry, request=replace(request, shared=True, memory_mib=part))
     if entry.priority < MAX_PRIORITY:
         yield Change.PRIORITY, replace(entry, priority=MAX_PRIORITY)
+
+
+def _part(request: Request, snapshot: Snapshot, policy: Policy) -> int:
+    """MiB for a share of a GPU: what was asked for, else the most that is free beside other shares."""
+    asked = request.memory_mib or request.min_memory_mib
+    if asked:
+        return asked
+    ledger = Ledger(snapshot.devices, policy)
+    for holding in snapshot.holdings:
+        ledger.take(holding.lease.shares)
+    beside = (
+        slot for slot in candidates(ledger, replace(request, shared=True, memory_mib=1).shape) if slot.tenants
+    )
+    return max((slot.free_mib for slot in beside), default=0)
 
 
 def _with_gpus(entry: Entry, gpus: int) -> Entry:

@@ -49,6 +49,7 @@ class Policy:
                         entry's own length is worth. Larger is closer to pure shortest-first.
     max_delay_s         and the most that length can cost: among equal priorities nobody is overtaken
                         by those who came so much later.
+    spread              a gang may span machines; off where the launcher starts jobs on one machine only.
     backfill            smaller entries may use the gap in front of the reservation of the head.
     backfill_depth      how many entries of one group are looked at for the gap, per pass.
     assumed_s           length of a training whose length nobody knows and that has no time limit.
@@ -64,6 +65,7 @@ class Policy:
     age_step_s: float = DAY_S
     stretch: float = FOREVER_S
     max_delay_s: float = inf
+    spread: bool = True
     backfill: bool = True
     backfill_depth: int = 64
     assumed_s: float = DAY_S

@@ -96,7 +96,7 @@ class Intake:
             id=s.entry,
             job_id=s.job_id,
             enqueued_at=joined,
-            request=s.request,
+            request=s.request if self._board.policy.spread else replace(s.request, same_machine=True),
             kind=s.kind,
             attempt=s.attempt,
             priority=s.priority,
