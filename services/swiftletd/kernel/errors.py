@@ -86,6 +86,12 @@ class MalformedJson(ServiceError):
         super().__init__(message, metadata=where)
 
 
+def shown(value: object, limit: int = 80) -> str:
+    """The value as it may stand in a message: short, whatever was sent."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
 class NotFound(ServiceError):
     """There is no such thing."""
 

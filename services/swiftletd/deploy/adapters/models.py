@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import grpc
 import grpc.aio
 
 from swiftlet.training.v1 import training_service_pb2, training_service_pb2_grpc
-from swiftletd.kernel.errors import Unavailable, WrongState, invalid
+from swiftletd.kernel.errors import Unavailable, WrongState, invalid, shown
 from swiftletd.kernel.ids import is_id
 
 TIMEOUT = 5.0  # seconds
@@ -29,12 +30,15 @@ class LocalModels:
             return self._checked(Path(exported))
         if model_path.startswith(("/", "./", "../", "~")) or "/" not in model_path:
             known = "neither a directory, nor the id of a training job, nor a hub id like org/name"
-            raise invalid("model_path", f"{model_path!r} is {known}.")
+            raise invalid("model_path", f"{shown(model_path)} is {known}.")
         return model_path
 
     def _directory(self, model_path: str) -> Path | None:
-        path = self._work_dir / Path(model_path).expanduser()
-        return path.resolve() if path.is_dir() else None
+        path = self._work_dir / os.path.expanduser(model_path)  # noqa: PTH111 (raises nothing)
+        try:
+            return path.resolve() if path.is_dir() else None
+        except OSError:
+            return None  # no name of a file: too long, a loop, ...
 
     def _checked(self, path: Path) -> str:
         if not any((path / name).is_file() for name in ("config.json", "adapter_config.json")):

@@ -15,7 +15,15 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError, OSError)
-__all__ = ["UNREACHABLE", "Redis", "RedisError", "connect", "connect_blocking"]
+__all__ = [
+    "UNREACHABLE",
+    "Redis",
+    "RedisConnectionError",
+    "RedisError",
+    "RedisTimeoutError",
+    "connect",
+    "connect_blocking",
+]
 
 
 def connect(url: str, *, max_connections: int = 32, timeout: float = 5.0) -> Redis:

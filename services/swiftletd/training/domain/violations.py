@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from swiftletd.kernel.errors import InvalidArgument, Violation
+from swiftletd.kernel.errors import InvalidArgument, Violation, shown
 
 __all__ = ["InvalidParams", "Violation", "did_you_mean", "in_file", "one_of", "placed", "shown"]
 
@@ -40,9 +40,3 @@ def one_of(words: Iterable[str]) -> str:
     """`a, b or c`"""
     *head, last = words
     return f"{', '.join(head)} or {last}" if head else last
-
-
-def shown(value: object, limit: int = 80) -> str:
-    """The value as it may stand in a message: short, whatever was sent."""
-    text = repr(value)
-    return text if len(text) <= limit else f"{text[:limit]}..."

@@ -12,9 +12,12 @@ import grpc.aio
 import structlog
 
 from swiftletd.kernel.errors import NotReady, ServiceError, Unavailable
-from swiftletd.kernel.redis.client import UNREACHABLE, RedisError
+from swiftletd.kernel.redis.client import RedisConnectionError, RedisError, RedisTimeoutError
 from swiftletd.kernel.rpc.call import Call, Proceed
 from swiftletd.kernel.rpc.status import to_status
+
+# Not every OSError: a path that a client chose can give one, too.
+AWAY = (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError)
 
 log = structlog.get_logger()
 
@@ -41,7 +44,7 @@ def to_service_error(error: Exception, request_id: str) -> ServiceError:
     match error:
         case ServiceError():
             return error
-        case _ if isinstance(error, UNREACHABLE):
+        case _ if isinstance(error, AWAY):
             log.warning("redis_unreachable", error=str(error))
             return Unavailable("redis")
         case RedisError() if "OOM" in str(error):
