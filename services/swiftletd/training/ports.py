@@ -28,6 +28,19 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job stands in a list: newest first, and by id, largest first, within a microsecond."""
+
+    microsecond: int
+    job_id: str
+
+    @staticmethod
+    def of(job: Job) -> Place:
+        """The place of a job."""
+        return Place(int(job.created_at * 1e6), job.id)
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A part of a list."""
 
@@ -64,9 +77,9 @@ class JobStore(Protocol):
         """Forget the version that was read. Raises Stale."""
         ...
 
-    async def page(self, wanted: Filter, offset: int, size: int, *, before: int = 0) -> Page:
-        """Newest first; with `before`, those created before this microsecond. The cost doesn't grow
-        with the number of jobs, but for a text search."""
+    async def page(self, wanted: Filter, offset: int, size: int, *, after: Place | None = None) -> Page:
+        """In the order of their places, those after a place if one is given. The cost doesn't grow with
+        the number of jobs, but for a text search."""
         ...
 
     async def answered(self, request_id: str) -> str:

@@ -7,16 +7,20 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from support.redis import RedisServer
 from swiftletd.kernel.clock import SystemClock
+from swiftletd.kernel.errors import InvalidArgument
 from swiftletd.kernel.redis.client import connect
 from swiftletd.kernel.redis.keys import TRAINING_EVENTS
-from swiftletd.training.adapters.store import RedisJobStore, microseconds
+from swiftletd.training.adapters.store import RedisJobStore
 from swiftletd.training.domain import decide
 from swiftletd.training.domain.job import Change, Happened, Job, State
 from swiftletd.training.domain.param_fields import Method, TrainerType
-from swiftletd.training.ports import Filter, Stale
+from swiftletd.training.ports import Filter, Place, Stale
+from swiftletd.training.wire.pages import page_begin, page_token
 
 
 @pytest.fixture
@@ -45,8 +49,8 @@ def created(job: Job) -> Change:
     return Change(job, (Happened(type="training.job.created", message="Created."),))
 
 
-async def ids(store: RedisJobStore, wanted: Filter, *, before: int = 0) -> list[str]:
-    return [job.id for job in (await store.page(wanted, 0, 100, before=before)).jobs]
+async def ids(store: RedisJobStore, wanted: Filter, *, after: Place | None = None) -> list[str]:
+    return [job.id for job in (await store.page(wanted, 0, 100, after=after)).jobs]
 
 
 async def test_a_job_is_kept_as_it_is_with_its_history_and_its_event(
@@ -122,8 +126,55 @@ async def test_pages_by_token_see_each_job_once_though_new_ones_come(store: Redi
         await store.create(created(a_job(f"j{n}", n + 1.0)), "")
     first = (await store.page(Filter(), 0, 2)).jobs
     await store.create(created(a_job("new", 50.0)), "")
-    rest = await ids(store, Filter(), before=microseconds(first[-1]))
+    rest = await ids(store, Filter(), after=Place.of(first[-1]))
     assert [job.id for job in first] + rest == ["j4", "j3", "j2", "j1", "j0"]
+
+
+names = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,3}[A-Za-z0-9])?", fullmatch=True)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    born=st.dictionaries(names, st.integers(1, 3), max_size=12),
+    gone=st.sets(st.integers(0, 11)),
+    size=st.integers(1, 4),
+    wanted=st.sampled_from([Filter(), Filter(search="small"), Filter(created_after=1e-6)]),
+)
+def test_pages_by_token_are_exact_though_many_jobs_are_of_one_microsecond_and_some_are_deleted(
+    redis_server: RedisServer, born: dict[str, int], gone: set[int], size: int, wanted: Filter
+) -> None:
+    async def walk() -> None:
+        async with connect(redis_server.url) as redis:
+            await redis.flushall()
+            store, seen, after = RedisJobStore(redis, SystemClock()), list[str](), None
+            jobs = {name: a_job(name, micros / 1e6) for name, micros in born.items()}
+            for job in jobs.values():
+                await store.create(created(job), "")
+            for number in range(len(jobs) + 1):
+                page = await store.page(wanted, 0, size, after=after)
+                assert page.total == len(jobs)
+                if not page.jobs:
+                    break
+                seen += [job.id for job in page.jobs]
+                after = Place.of(page.jobs[-1])
+                if number in gone:  # the job that the token names
+                    await store.delete(page.jobs[-1], "", created(page.jobs[-1]))
+                    del jobs[page.jobs[-1].id]
+            in_order = sorted(born, key=lambda name: (born[name], name.encode()), reverse=True)
+            assert seen == in_order
+            await redis.connection_pool.disconnect()
+
+    asyncio.run(walk())
+
+
+@given(name=names, micros=st.integers(0, 10**15), search=st.text(max_size=5))
+def test_a_token_is_for_its_list_alone(name: str, micros: int, search: str) -> None:
+    job, wanted = a_job(name, micros / 1e6), Filter(search=search)
+    token = page_token(job, wanted)
+    assert page_begin(token, wanted) == Place.of(job)
+    for other in (Filter(search=search + "x"), Filter(state="running", search=search)):
+        with pytest.raises(InvalidArgument):
+            page_begin(token, other)
 
 
 async def test_only_what_is_not_over_is_unfinished_and_history_reads_on(store: RedisJobStore) -> None:

@@ -13,7 +13,7 @@ from swiftletd.kernel.redis.keys import TRAINING_EVENTS
 from swiftletd.kernel.redis.script import Script
 from swiftletd.training.adapters.events import to_event
 from swiftletd.training.domain.job import Change, Happened, Job, State
-from swiftletd.training.ports import Filter, HistoryItem, Page, Stale
+from swiftletd.training.ports import Filter, HistoryItem, Page, Place, Stale
 
 PREFIX = "swiftlet:{training}:"
 UNFINISHED = f"{PREFIX}unfinished"
@@ -74,7 +74,7 @@ class RedisJobStore:
             job.state,
             f"{job.id} {job.model_path}".lower(),
             _encode(job),
-            microseconds(job),
+            Place.of(job).microsecond,
             job.id,
             "0" if job.over else "1",
             REQUEST_TTL if request_id else 0,
@@ -94,12 +94,12 @@ class RedisJobStore:
         if not await _DELETE(self._redis, keys, args):
             raise Stale
 
-    async def page(self, wanted: Filter, offset: int, size: int, *, before: int = 0) -> Page:
+    async def page(self, wanted: Filter, offset: int, size: int, *, after: Place | None = None) -> Page:
         index = f"{PREFIX}jobs:{wanted.state or 'any'}:{_kind(wanted)}"
         oldest = int(wanted.created_after * 1e6) if wanted.created_after else "-inf"
         newest = f"({int(wanted.created_before * 1e6)}" if wanted.created_before else "+inf"
-        begin = f"({before}" if before else newest
-        args = [oldest, newest, offset, size, wanted.search.lower(), MOST_SEARCHED, begin]
+        begin, last = (after.microsecond, after.job_id) if after else (newest, "")
+        args = [oldest, newest, offset, size, wanted.search.lower(), MOST_SEARCHED, begin, last]
         total, *blobs = await _PAGE(self._redis, [index, f"{PREFIX}job:"], args)
         return Page(tuple(_decode(blob) for blob in blobs if blob), total)
 
@@ -130,11 +130,6 @@ class RedisJobStore:
                 pipe.hget(_job_key(job_id.decode()), "b")
             blobs = await pipe.execute()
         return [_decode(blob) for blob in blobs if blob]
-
-
-def microseconds(job: Job) -> int:
-    """Creation time as the lists sort by it."""
-    return int(job.created_at * 1e6)
 
 
 def _job_key(job_id: str) -> str:

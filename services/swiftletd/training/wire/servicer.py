@@ -75,13 +75,14 @@ class TrainingServicer(rpc.TrainingServiceServicer):
     ) -> pb.ListTrainingJobsResponse:
         wanted = requests.to_filter(request)
         size, page = request.size or 10, request.page or 1
-        before = page_begin(request.page_token, wanted)
-        offset = 0 if before else (page - 1) * size
-        found = await self._training.store.page(wanted, offset, size, before=before)
+        after = page_begin(request.page_token, wanted)
+        offset = 0 if after else (page - 1) * size
+        found = await self._training.store.page(wanted, offset, size + 1, after=after)  # is there one more?
+        jobs = found.jobs[:size]
         answer = pb.ListTrainingJobsResponse(total=found.total, page=page, size=size)
-        answer.jobs.extend([await self._message(job) for job in found.jobs])
-        if len(found.jobs) == size:
-            answer.next_page_token = page_token(found.jobs[-1], wanted)
+        answer.jobs.extend([await self._message(job) for job in jobs])
+        if len(found.jobs) > size:
+            answer.next_page_token = page_token(jobs[-1], wanted)
         return answer
 
     async def GetTrainingJob(

@@ -3,22 +3,45 @@
 --
 -- KEYS  1 index   2 prefix of the job keys (same hash tag)
 -- ARGV  1 oldest creation time   2 newest   3 offset   4 size   5 search text, lower case   6 most jobs to look at
---       7 newest creation time of this page: ARGV[2], or where the page before ended
+--       7 newest creation time of this page: ARGV[2], or that of the job before it   8 id of that job, or ''
 --
 -- Returns {total, job, job, ...}.
+
+-- Whether a comes after b in the index, or is b: byte by byte. Lua itself would ask the locale.
+local function at_or_above(a, b)
+  for i = 1, math.min(#a, #b) do
+    local x, y = a:byte(i), b:byte(i)
+    if x ~= y then return x > y end
+  end
+  return #a >= #b
+end
+
+-- Jobs of the same microsecond that were on the pages before.
+local seen = 0
+if ARGV[8] ~= '' then
+  for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[7], ARGV[7])) do
+    if at_or_above(id, ARGV[8]) then seen = seen + 1 end
+  end
+end
+
 local total, found = 0, {}
 if ARGV[5] == '' then
   total = redis.call('ZCOUNT', KEYS[1], ARGV[1], ARGV[2])
-  for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[7], ARGV[1], 'LIMIT', ARGV[3], ARGV[4])) do
+  local first = seen + tonumber(ARGV[3])
+  for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[7], ARGV[1], 'LIMIT', first, ARGV[4])) do
     found[#found + 1] = redis.call('HGET', KEYS[2] .. id, 'b')
   end
 else
-  local first, last = tonumber(ARGV[3]) + 1, tonumber(ARGV[3]) + tonumber(ARGV[4])
-  for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[7], ARGV[1], 'LIMIT', 0, ARGV[6])) do
+  local skip, size = tonumber(ARGV[3]), tonumber(ARGV[4])
+  if ARGV[8] ~= '' then seen = seen + redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[7], ARGV[2]) end
+  for place, id in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[2], ARGV[1], 'LIMIT', 0, ARGV[6])) do
     local text = redis.call('HGET', KEYS[2] .. id, 'm')
     if text and string.find(text, ARGV[5], 1, true) then
       total = total + 1
-      if total >= first and total <= last then found[#found + 1] = redis.call('HGET', KEYS[2] .. id, 'b') end
+      if place > seen then
+        if skip > 0 then skip = skip - 1
+        elseif #found < size then found[#found + 1] = redis.call('HGET', KEYS[2] .. id, 'b') end
+      end
     end
   end
 end
