@@ -30,7 +30,7 @@ OPTIONS = {
     "checks": ",".join(CHECKS),
     "max-examples": "15",
     "seed": "1",
-    "workers": "2",
+    "workers": "1",
     "request-timeout": "30",
     # Streams end when their job does, or never; a pass starts the real process of a job that waits.
     "exclude-path-regex": "(/stream|/queue/process)$",

@@ -9,10 +9,8 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from swiftlet_gateway.descriptor import enum_words
+from swiftlet_gateway.openapi.limits import count_limits, limits
 
-RANGE = re.compile(r"\b(\d+) to (\d+)\b")
-LENGTH = re.compile(r"\bat most (\d+)\b")
-DEFAULT = re.compile(r"\b(\d+) if not given\b")
 REQUIRED = re.compile(r" ?\bRequired\.$")
 TYPES: Mapping[int, dict[str, Any]] = {
     FieldDescriptor.CPPTYPE_INT32: {"type": "integer", "format": "int32"},
@@ -79,12 +77,13 @@ class Schemas:
 
     def _property(self, field: FieldDescriptor, *, body: bool) -> dict[str, Any]:
         about = {"description": self.description(field)}
+        count = count_limits(self.comment(field.full_name))
         kind = field.message_type
         if kind is not None and kind.GetOptions().map_entry:
             value = self._value(kind.fields_by_name["value"], body=body)
-            return {"type": "object", "additionalProperties": value, **about}
+            return {"type": "object", "additionalProperties": value, **count, **about}
         if field.is_repeated:
-            return {"type": "array", "items": self._value(field, body=body), **about}
+            return {"type": "array", "items": self._value(field, body=body), **count, **about}
         return {**self._value(field, body=body), **about}
 
     def _value(self, field: FieldDescriptor, *, body: bool) -> dict[str, Any]:
@@ -108,24 +107,6 @@ class Schemas:
 
     def _scalar(self, field: FieldDescriptor) -> dict[str, Any]:
         return {**TYPES[field.cpp_type], **limits(field, self.comment(field.full_name))}
-
-
-def limits(field: FieldDescriptor, comment: str) -> dict[str, Any]:
-    """The limits that a comment states: "1 to 100", "at most 63", "10 if not given"."""
-    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        length = LENGTH.search(comment)
-        return {"maxLength": int(length[1])} if length else {}
-    found: dict[str, Any] = {}
-    if stated := RANGE.search(comment):
-        low, high = int(stated[1]), int(stated[2])
-        # Without presence a 0 can't be told from nothing, and means that.
-        found = {
-            "minimum": low if field.has_presence or "if not given" not in comment else 0,
-            "maximum": high,
-        }
-    if default := DEFAULT.search(comment):
-        found["default"] = int(default[1])
-    return found
 
 
 def reference(name: str) -> dict[str, str]:

@@ -9,6 +9,10 @@ from datetime import UTC, datetime
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 letters, none that reads like another
 _ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?\Z")
 
+ID_RULE = (
+    "must begin and end with a letter or digit, with letters, digits, '-', '_' and '.' between, at most 63"
+)
+
 
 def new_id(prefix: str) -> str:
     """A new id like "job-k3v9x2mq4a": 50 random bits."""

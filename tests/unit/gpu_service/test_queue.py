@@ -114,7 +114,7 @@ async def test_moving_changes_the_order_in_place(one):
     await one.step()
     assert await one.desk.move("c", 3) == "c was moved from priority 0 to 3."
     assert one.line == ["c", "b"]
-    with pytest.raises(InvalidArgument, match="priority: must be from 0 to 10, not 11"):
+    with pytest.raises(InvalidArgument, match="priority: must be from 0 to 10, got 11"):
         await one.desk.move("c", 11)
 
 

@@ -9,7 +9,7 @@ from swiftlet.deploy.v1 import deployment_pb2 as pb
 from swiftletd.deploy.domain.deployment import Deployment, Resources, State
 from swiftletd.deploy.ports import Line
 from swiftletd.kernel.errors import InvalidArgument, Unsupported, Violation
-from swiftletd.kernel.ids import is_id, new_id, rfc3339
+from swiftletd.kernel.ids import ID_RULE, is_id, new_id, rfc3339
 
 MAX_PATH = 4096
 MAX_GPUS = 1024
@@ -56,7 +56,7 @@ def to_new_deployment(request: rpc_pb.CreateDeploymentRequest, now: float) -> De
             memory=need.memory,
             gpu_memory=need.gpu_memory,
             gpu_memory_mib=-(-_bytes(need.gpu_memory) // 2**20),
-            gpus=need.gpus or 1,
+            gpus=gpus_of(need),
         ),
         port=request.port,
         priority=request.priority,
@@ -75,42 +75,34 @@ def _faults(request: rpc_pb.CreateDeploymentRequest) -> list[Violation]:
         ("model_path", "\0" not in request.model_path, "must not contain a zero byte."),
         ("deploy_type", request.deploy_type in _TYPES, "must be llm or mllm."),
         ("deploy_target", request.deploy_target in pb.DeployTarget.values(), "must be local, k8s or cloud."),
-        (
-            "job_id",
-            not request.job_id or is_id(request.job_id),
-            "must be at most 63 letters, digits, '-', '_', '.'.",
-        ),
+        ("job_id", not request.job_id or is_id(request.job_id), f"{ID_RULE}."),
         ("version", len(request.version) <= 128, "is longer than 128 characters."),
         ("served_model_name", len(request.served_model_name) <= 128, "is longer than 128 characters."),
         ("request_id", len(request.request_id) <= 128, "is longer than 128 characters."),
         ("resources.memory", _SIZE.fullmatch(need.memory or "0"), "must be a size like 8GB."),
         ("resources.gpu_memory", _SIZE.fullmatch(need.gpu_memory or "0"), "must be a size like 16GB."),
-        ("resources.gpus", 0 <= need.gpus <= MAX_GPUS, f"must be from 1 to {MAX_GPUS}, got {need.gpus}."),
-        *port_rules(request.port),
+        (
+            "resources.gpus",
+            1 <= gpus_of(need) <= MAX_GPUS,
+            f"must be from 1 to {MAX_GPUS}, got {need.gpus}.",
+        ),
+        *port_rules(request),
         *priority_rules(request.priority),
     ]
     return [Violation(field, message) for field, ok, message in rules if not ok]
 
 
-def log_limit(request: rpc_pb.ListDeploymentLogsRequest) -> int:
-    """How many lines at the most. Raises InvalidArgument for any field at fault."""
-    limit = request.limit if request.HasField("limit") else 100
-    both = request.HasField("offset") and request.HasField("line")
-    rules = [
-        ("limit", 1 <= limit <= 1000, f"must be from 1 to 1000, got {limit}."),
-        ("attempt", request.attempt >= 0, f"must be 1 or more, got {request.attempt}."),
-        ("offset", request.offset >= 0, f"must be 0 or more, got {request.offset:g}."),
-        ("line", not request.HasField("line") or request.line > 0, "must be 1 or more: lines count from 1."),
-        ("line", not both, "can't be given together with offset; leave one of them out."),
-    ]
-    if faults := [Violation(field, message) for field, ok, message in rules if not ok]:
-        raise InvalidArgument(faults)
-    return limit
+def gpus_of(need: pb.DeployResources) -> int:
+    """How many GPUs are asked for; one where that isn't said."""
+    return need.gpus if need.HasField("gpus") else 1
 
 
-def port_rules(port: int) -> list[tuple[str, bool, str]]:
-    """What a port must be; 0 is none."""
-    return [("port", port == 0 or 1024 <= port <= 65535, f"must be from 1024 to 65535, got {port}.")]
+def port_rules(
+    request: rpc_pb.CreateDeploymentRequest | rpc_pb.AddToDeployQueueRequest,
+) -> list[tuple[str, bool, str]]:
+    """What a port must be, where one is given."""
+    ok = not request.HasField("port") or 1024 <= request.port <= 65535
+    return [("port", ok, f"must be from 1024 to 65535, got {request.port}; leave it out to get one.")]
 
 
 def priority_rules(priority: int) -> list[tuple[str, bool, str]]:

@@ -20,6 +20,7 @@ from swiftletd.deploy.wire.watch import Watches, run_of
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import InvalidArgument, Violation
 from swiftletd.kernel.rpc.exposition import metrics
+from swiftletd.kernel.rpc.fields import log_place, number, tail_of
 from swiftletd.kernel.rpc.request_id import request_id_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -50,12 +51,7 @@ class DeployServicer(rpc.DeployServiceServicer):
     async def ListDeployments(
         self, request: pb.ListDeploymentsRequest, context: Context
     ) -> pb.ListDeploymentsResponse:
-        rules = [
-            ("page", request.page >= 0, f"must be 1 or more, got {request.page}."),
-            ("size", 0 <= request.size <= 100, f"must be from 1 to 100, got {request.size}."),
-        ]
-        _check(rules)
-        page, size = request.page or 1, request.size or 10
+        page, size = number(request, "page", 1), number(request, "size", 10, most=100)
         found = await self._deploying.store.page(convert.state_word(request.status), (page - 1) * size, size)
         messages = [self._message(it) for it in found.deployments]
         return pb.ListDeploymentsResponse(deployments=messages, total=found.total, page=page, size=size)
@@ -83,21 +79,19 @@ class DeployServicer(rpc.DeployServiceServicer):
     async def ListDeploymentLogs(
         self, request: pb.ListDeploymentLogsRequest, context: Context
     ) -> pb.ListDeploymentLogsResponse:
-        limit = convert.log_limit(request)
+        limit, (offset, line) = number(request, "limit", 100, most=1000), log_place(request)
         it, servers = await self._deploying.get(request.job_id), self._deploying.servers
-        number = request.attempt or (it.attempt.number if it.attempt else it.next_attempt)
-        entry = it.entry(number)
-        if request.HasField("line"):
-            offset = await servers.line_offset(entry, request.line)
-        elif request.HasField("offset") or request.search:
-            offset = int(request.offset)
-        else:
+        attempt = number(request, "attempt", it.attempt.number if it.attempt else it.next_attempt)
+        entry = it.entry(attempt)
+        if line:
+            offset = await servers.line_offset(entry, line)
+        elif offset is None and not request.search:
             offset = await servers.tail(entry, limit)
-        lines, end = await servers.read_log(entry, offset, limit, request.search)
+        lines, end = await servers.read_log(entry, offset or 0, limit, request.search)
         total = await servers.count_lines(entry)
         logs = [convert.to_line(it.id, line) for line in lines]
         return pb.ListDeploymentLogsResponse(
-            job_id=it.id, logs=logs, total=total, next_offset=end, attempt=number
+            job_id=it.id, logs=logs, total=total, next_offset=end, attempt=attempt
         )
 
     async def WatchDeployment(
@@ -109,8 +103,7 @@ class DeployServicer(rpc.DeployServiceServicer):
     async def WatchDeploymentLogs(
         self, request: pb.WatchDeploymentLogsRequest, context: Context
     ) -> AsyncIterator[pb.WatchDeploymentLogsResponse]:
-        tail = request.tail if request.HasField("tail") else None
-        async for message in self._watches.logs(request.job_id, request.resume_token, tail):
+        async for message in self._watches.logs(request.job_id, request.resume_token, tail_of(request)):
             yield message
 
     async def ListDeployQueue(
@@ -122,7 +115,7 @@ class DeployServicer(rpc.DeployServiceServicer):
         self, request: pb.AddToDeployQueueRequest, context: Context
     ) -> pb.DeployQueueActionResponse:
         priority = request.priority if request.HasField("priority") else None
-        _check([*convert.port_rules(request.port), *convert.priority_rules(priority or 0)])
+        _check([*convert.port_rules(request), *convert.priority_rules(priority or 0)])
         it, answer = await self._deploying.start(request.job_id, port=request.port, priority=priority)
         return pb.DeployQueueActionResponse(job_id=it.id, message=told(it, answer))
 

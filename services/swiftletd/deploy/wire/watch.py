@@ -53,7 +53,7 @@ class Watches:
         number = it.attempt.number if it.attempt else it.next_attempt
         number, offset = _parse(token) if token else (number, 0)
         if tail is not None and not token:
-            offset = await self._deploying.servers.tail(it.entry(number), max(0, min(tail, 10_000)))
+            offset = await self._deploying.servers.tail(it.entry(number), tail)
         with self._follower.wake((DEPLOY_EVENTS, key), (RUN_TAIL, key)) as wake:
             while True:
                 wake.clear()

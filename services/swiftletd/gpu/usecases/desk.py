@@ -34,7 +34,7 @@ class Desk:
     async def move(self, job_id: str, priority: int, request_id: str = "") -> str:
         """Changes the priority of a waiting job in place."""
         if not MIN_PRIORITY <= priority <= MAX_PRIORITY:
-            raise invalid("priority", f"must be from {MIN_PRIORITY} to {MAX_PRIORITY}, not {priority}")
+            raise invalid("priority", f"must be from {MIN_PRIORITY} to {MAX_PRIORITY}, got {priority}.")
 
         def plan(before: Record) -> Change | str:
             if before.entry.priority == priority:

@@ -23,6 +23,7 @@ from swiftletd.gpu.wire.watch import Watches, promptly
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import invalid
 from swiftletd.kernel.rpc.exposition import metrics
+from swiftletd.kernel.rpc.fields import number
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -88,7 +89,8 @@ class GpuServicer(rpc.GpuServiceServicer):
     # ---------------------------------------------------------------- the queue
 
     async def ListQueue(self, request: pb.ListQueueRequest, context: Context) -> pb.ListQueueResponse:
-        total, items = await self._items(_limit(request.limit), _kind(request.kind))
+        limit = number(request, "limit", DEFAULT_LIMIT, most=MAX_LIMIT)
+        total, items = await self._items(limit, _kind(request.kind))
         return pb.ListQueueResponse(total_queued=total, queue_items=items)
 
     async def WatchQueue(
@@ -126,6 +128,8 @@ class GpuServicer(rpc.GpuServiceServicer):
     async def MoveQueueItem(
         self, request: pb.MoveQueueItemRequest, context: Context
     ) -> pb.QueueActionResponse:
+        if not request.HasField("priority"):
+            raise invalid("priority", "is required: 0 to 10, larger is more urgent.")
         text = await self._desk.move(request.job_id, request.priority, request.request_id)
         return pb.QueueActionResponse(message=text, job_id=request.job_id)
 
@@ -179,14 +183,8 @@ async def list_gpus(answers: Answers, now: float) -> list[Any]:
     return to_gpus(found, jobs, now)
 
 
-def _limit(limit: int) -> int:
-    if not 0 <= limit <= MAX_LIMIT:
-        raise invalid("limit", f"must be from 1 to {MAX_LIMIT}, not {limit}")
-    return limit or DEFAULT_LIMIT
-
-
 def _kind(kind: str) -> EntryKind | None:
     try:
         return EntryKind(kind.lower()) if kind else None
     except ValueError:
-        raise invalid("kind", f'must be "training" or "deploy", not {kind!r}') from None
+        raise invalid("kind", f"must be training or deploy, got {kind[:20]!r}.") from None

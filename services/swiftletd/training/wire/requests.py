@@ -9,7 +9,8 @@ from typing import Any
 from swiftlet.training.v1 import job_pb2
 from swiftlet.training.v1 import training_service_pb2 as pb
 from swiftletd.kernel.errors import InvalidArgument, Violation, invalid
-from swiftletd.kernel.ids import is_id, new_id, parse_rfc3339
+from swiftletd.kernel.ids import ID_RULE, is_id, new_id, parse_rfc3339
+from swiftletd.kernel.rpc.fields import MAX_SEARCH
 from swiftletd.training.domain.job import Job, Resources
 from swiftletd.training.domain.legacy import Blocks, chosen_block, trainer_type_of
 from swiftletd.training.domain.log_level import LEVELS
@@ -22,9 +23,6 @@ from swiftletd.training.wire.convert import from_params, word
 MAX_PATH = 4096
 MAX_GPUS = 1024
 MAX_RETRIES = 10
-ID_RULE = (
-    "must begin and end with a letter or digit, with letters, digits, '-', '_' and '.' between, at most 63"
-)
 CreateRequest = pb.CreateTrainingJobRequest | pb.CreateTypedTrainingJobRequest
 
 
@@ -50,7 +48,7 @@ def to_new_job(request: CreateRequest, now: float, default_time_limit: float) ->
     _check_fields(request, faults)
     task_type, trainer_type, block, raw = _typed(request)
     method = Method(word(job_pb2.Method, request.method) or "sft")
-    gpus = request.resources.gpus or 1
+    gpus = gpus_of(request.resources)
     params: Mapping[str, Any] = {}
     try:
         params = to_dict(parse_params(trainer_type, method, raw, at=block, devices=gpus))
@@ -117,7 +115,7 @@ def _or_hub(name: str) -> str:
 
 
 def _check_resources(need: job_pb2.Resources, faults: _Faults) -> None:
-    faults.between(need.gpus, 0, MAX_GPUS, "resources.gpus")
+    faults.between(gpus_of(need), 1, MAX_GPUS, "resources.gpus")
     faults.between(need.gpu_memory_gib, 0, 100_000, "resources.gpu_memory_gib")
     faults.between(need.min_gpu_memory_gib, 0, 100_000, "resources.min_gpu_memory_gib")
     faults.check(len(need.gpu_name) <= 128, "resources.gpu_name", "is longer than 128 characters.")
@@ -131,10 +129,15 @@ def _moment(text: str, field: str, faults: _Faults) -> float:
         return 0.0
 
 
+def gpus_of(need: job_pb2.Resources) -> int:
+    """How many GPUs are asked for; one where that isn't said."""
+    return need.gpus if need.HasField("gpus") else 1
+
+
 def to_resources(need: job_pb2.Resources) -> Resources:
     """The domain's words for what a job needs."""
     return Resources(
-        gpus=need.gpus or 1,
+        gpus=gpus_of(need),
         memory_mib=round(need.gpu_memory_gib * 1024),
         gpu_name=need.gpu_name,
         min_memory_mib=round(need.min_gpu_memory_gib * 1024),
@@ -153,9 +156,7 @@ def to_filter(request: pb.ListTrainingJobsRequest) -> Filter:
         created_before=_moment(request.created_before, "created_before", faults),
         search=request.search,
     )
-    faults.check(len(request.search) <= 256, "search", "is longer than 256 characters.")
-    faults.check(request.page >= 0, "page", f"must be 1 or more, got {request.page}.")
-    faults.check(0 <= request.size <= 100, "size", f"must be from 1 to 100, got {request.size}.")
+    faults.check(len(request.search) <= MAX_SEARCH, "search", f"is longer than {MAX_SEARCH} characters.")
     if wanted.task_type and wanted.trainer_type not in ("", trainer_type_of(wanted.task_type)):
         faults.check(
             False, "trainer_type", f"is another one than that of task_type {wanted.task_type}; leave it out."
@@ -163,27 +164,6 @@ def to_filter(request: pb.ListTrainingJobsRequest) -> Filter:
     if faults.found:
         raise InvalidArgument(faults.found)
     return wanted
-
-
-def limit_of(limit: int, default: int, most: int) -> int:
-    """A checked `limit` field."""
-    if not 0 <= limit <= most:
-        raise invalid("limit", f"must be from 1 to {most}, got {limit}.")
-    return limit or default
-
-
-def log_place_of(request: pb.ListTrainingJobLogsRequest) -> tuple[int | None, int]:
-    """Where in a log to begin: a byte and a line (from 1), one of which or both are not given (None, 0)."""
-    faults = _Faults([])
-    faults.check(request.offset >= 0, "offset", f"must be 0 or more, got {request.offset:g}.")
-    faults.check(
-        not request.HasField("line") or request.line > 0, "line", "must be 1 or more: lines count from 1."
-    )
-    both = request.HasField("offset") and request.HasField("line")
-    faults.check(not both, "line", "can't be given together with offset; leave one of them out.")
-    if faults.found:
-        raise InvalidArgument(faults.found)
-    return (int(request.offset) if request.HasField("offset") else None), request.line
 
 
 def level_of(text: str) -> str:

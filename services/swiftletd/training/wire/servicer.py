@@ -15,6 +15,7 @@ from swiftlet.training.v1 import training_service_pb2_grpc as rpc
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import AlreadyExists
 from swiftletd.kernel.rpc.exposition import metrics
+from swiftletd.kernel.rpc.fields import log_place, number, tail_of
 from swiftletd.kernel.rpc.request_id import request_id_of
 from swiftletd.training.domain.job import Job, State
 from swiftletd.training.ports import Answer, Preflight
@@ -74,7 +75,7 @@ class TrainingServicer(rpc.TrainingServiceServicer):
         self, request: pb.ListTrainingJobsRequest, context: Context
     ) -> pb.ListTrainingJobsResponse:
         wanted = requests.to_filter(request)
-        size, page = request.size or 10, request.page or 1
+        size, page = number(request, "size", 10, most=100), number(request, "page", 1)
         after = page_begin(request.page_token, wanted)
         offset = 0 if after else (page - 1) * size
         found = await self._training.store.page(wanted, offset, size + 1, after=after)  # is there one more?
@@ -157,13 +158,14 @@ class TrainingServicer(rpc.TrainingServiceServicer):
     async def ListTrainingJobLogs(
         self, request: pb.ListTrainingJobLogsRequest, context: Context
     ) -> pb.ListTrainingJobLogsResponse:
-        limit, level = requests.limit_of(request.limit, 100, 1000), requests.level_of(request.level)
-        offset, first = requests.log_place_of(request)
+        limit, level = number(request, "limit", 100, most=1000), requests.level_of(request.level)
+        offset, line = log_place(request)
         job = await self._training.get(request.job_id)
-        number = request.attempt or (job.attempts[-1].number if job.attempts else job.next_attempt)
-        runs, entry = self._training.runs, job.entry(number)
-        if first:
-            offset = await runs.line_offset(job.id, entry, first)
+        latest = job.attempts[-1].number if job.attempts else job.next_attempt
+        attempt = number(request, "attempt", latest)
+        runs, entry = self._training.runs, job.entry(attempt)
+        if line:
+            offset = await runs.line_offset(job.id, entry, line)
         if offset is None and not request.search and not level:
             page = await runs.last_lines(job.id, entry, limit)
         else:
@@ -172,15 +174,15 @@ class TrainingServicer(rpc.TrainingServiceServicer):
             job_id=job.id,
             total=await runs.count_lines(job.id, entry),
             next_offset=page.next_offset,
-            attempt=number,
+            attempt=attempt,
         )
-        answer.logs.extend([to_line(job.id, number, line) for line in page.lines])
+        answer.logs.extend([to_line(job.id, attempt, line) for line in page.lines])
         return answer
 
     async def ListTrainingJobEvents(
         self, request: pb.ListTrainingJobEventsRequest, context: Context
     ) -> pb.ListTrainingJobEventsResponse:
-        limit = requests.limit_of(request.limit, 50, 500)
+        limit = number(request, "limit", 50, most=500)
         await self._training.get(request.job_id)
         items, total = await self._training.store.history(request.job_id, limit)
         answer = pb.ListTrainingJobEventsResponse(job_id=request.job_id, total=total)
@@ -196,8 +198,7 @@ class TrainingServicer(rpc.TrainingServiceServicer):
     async def WatchTrainingJobLogs(
         self, request: pb.WatchTrainingJobLogsRequest, context: Context
     ) -> AsyncIterator[pb.WatchTrainingJobLogsResponse]:
-        tail = request.tail if request.HasField("tail") else None
-        async for message in self._watches.logs(request.job_id, request.resume_token, tail):
+        async for message in self._watches.logs(request.job_id, request.resume_token, tail_of(request)):
             yield message
 
     async def WatchTrainingJobEvents(

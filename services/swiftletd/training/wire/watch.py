@@ -92,7 +92,7 @@ class Watches:
         if tail <= 0:
             page = await self._training.runs.last_lines(job.id, job.entry(number), 1)
             return page.next_offset
-        page = await self._training.runs.last_lines(job.id, job.entry(number), min(tail, 10_000))
+        page = await self._training.runs.last_lines(job.id, job.entry(number), tail)
         return page.lines[0].offset if page.lines else 0
 
     async def events(self, job_id: str, token: str) -> AsyncIterator[pb.WatchTrainingJobEventsResponse]:

@@ -37,13 +37,13 @@ class CreateDeploymentRequest(_message.Message):
     SERVED_MODEL_NAME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     model_path: _builtins.str
-    """A local directory, a hub id, or the id of a training job, whose export is served. Required."""
+    """A local directory, a hub id, or the id of a training job, whose export is served, at most 4096 characters. Required."""
     deploy_target: _deployment_pb2.DeployTarget.ValueType
     """Where to serve it; local if not given."""
     deploy_type: _deployment_pb2.DeployType.ValueType
     """What kind of model it is; llm if not given."""
     version: _builtins.str
-    """Version, for people."""
+    """Version, for people, at most 128 characters."""
     port: _builtins.int
     """Port for its model server, 1024 to 65535; one is allocated if not given."""
     priority: _builtins.int
@@ -51,11 +51,11 @@ class CreateDeploymentRequest(_message.Message):
     auto_start: _builtins.bool
     """Start at once."""
     job_id: _builtins.str
-    """Id for the deployment; chosen by the server if empty."""
+    """Id for the deployment: letters, digits, "-", "_" and "." between letters or digits, at most 63; chosen by the server if empty."""
     served_model_name: _builtins.str
-    """Name of the model for clients of the OpenAI API; the id if not given."""
+    """Name of the model for clients of the OpenAI API, at most 128 characters; the id if not given."""
     request_id: _builtins.str
-    """A repeated request with the same id answers with the first one's deployment."""
+    """A repeated request with the same id, at most 128 characters, answers with the first one's deployment."""
     @_builtins.property
     def resources(self) -> _deployment_pb2.DeployResources:
         """What it needs; one whole GPU if not given."""
@@ -68,18 +68,20 @@ class CreateDeploymentRequest(_message.Message):
         deploy_type: _deployment_pb2.DeployType.ValueType = ...,
         version: _builtins.str = ...,
         resources: _deployment_pb2.DeployResources | None = ...,
-        port: _builtins.int = ...,
+        port: _builtins.int | None = ...,
         priority: _builtins.int = ...,
         auto_start: _builtins.bool = ...,
         job_id: _builtins.str = ...,
         served_model_name: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_port", b"_port", "port", b"port", "resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_start", b"auto_start", "deploy_target", b"deploy_target", "deploy_type", b"deploy_type", "job_id", b"job_id", "model_path", b"model_path", "port", b"port", "priority", b"priority", "request_id", b"request_id", "resources", b"resources", "served_model_name", b"served_model_name", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_port", b"_port", "auto_start", b"auto_start", "deploy_target", b"deploy_target", "deploy_type", b"deploy_type", "job_id", b"job_id", "model_path", b"model_path", "port", b"port", "priority", b"priority", "request_id", b"request_id", "resources", b"resources", "served_model_name", b"served_model_name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__port: _TypeAlias = _typing.Literal["port"]  # noqa: Y015
+    _WhichOneofArgType__port: _TypeAlias = _typing.Literal["_port", b"_port"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__port) -> _WhichOneofReturnType__port | None: ...
 
 Global___CreateDeploymentRequest: _TypeAlias = CreateDeploymentRequest  # noqa: Y015
 
@@ -135,15 +137,22 @@ class ListDeploymentsRequest(_message.Message):
     def __init__(
         self,
         *,
-        page: _builtins.int = ...,
-        size: _builtins.int = ...,
+        page: _builtins.int | None = ...,
+        size: _builtins.int | None = ...,
         status: _deployment_pb2.DeployStatus.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_size", b"_size", "page", b"page", "size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "size", b"size", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_size", b"_size", "page", b"page", "size", b"size", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
+    _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
 
 Global___ListDeploymentsRequest: _TypeAlias = ListDeploymentsRequest  # noqa: Y015
 
@@ -194,7 +203,7 @@ class StartDeploymentRequest(_message.Message):
     job_id: _builtins.str
     """The deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more."""
+    """A repeated request with the same id, at most 128 characters, does nothing more."""
     def __init__(
         self,
         *,
@@ -220,7 +229,7 @@ class StopDeploymentRequest(_message.Message):
     job_id: _builtins.str
     """The deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more."""
+    """A repeated request with the same id, at most 128 characters, does nothing more."""
     def __init__(
         self,
         *,
@@ -366,33 +375,37 @@ class ListDeploymentLogsRequest(_message.Message):
     limit: _builtins.int
     """At most this many lines, 1 to 1000; 100 if not given."""
     attempt: _builtins.int
-    """Attempt to read; the latest if not given."""
+    """Attempt to read, from 1; the latest if not given."""
     offset: _builtins.float
-    """Read on from this byte; without it and without line the last lines are read."""
+    """Read on from this byte, 0 to 9007199254740992; without it and without line the last lines are read."""
     search: _builtins.str
-    """Only lines with this text, any case."""
+    """Only lines with this text, any case; at most 256 characters."""
     line: _builtins.int
-    """Instead of offset: read on from this line, 1 for the first."""
+    """Instead of offset: read on from this line, from 1."""
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
         limit: _builtins.int | None = ...,
-        attempt: _builtins.int = ...,
+        attempt: _builtins.int | None = ...,
         offset: _builtins.float | None = ...,
         search: _builtins.str = ...,
         line: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_line", b"_line", "_offset", b"_offset", "limit", b"limit", "line", b"line", "offset", b"offset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_attempt", b"_attempt", "_limit", b"_limit", "_line", b"_line", "_offset", b"_offset", "attempt", b"attempt", "limit", b"limit", "line", b"line", "offset", b"offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_line", b"_line", "_offset", b"_offset", "attempt", b"attempt", "job_id", b"job_id", "limit", b"limit", "line", b"line", "offset", b"offset", "search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attempt", b"_attempt", "_limit", b"_limit", "_line", b"_line", "_offset", b"_offset", "attempt", b"attempt", "job_id", b"job_id", "limit", b"limit", "line", b"line", "offset", b"offset", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__attempt: _TypeAlias = _typing.Literal["attempt"]  # noqa: Y015
+    _WhichOneofArgType__attempt: _TypeAlias = _typing.Literal["_attempt", b"_attempt"]  # noqa: Y015
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
     _WhichOneofReturnType__line: _TypeAlias = _typing.Literal["line"]  # noqa: Y015
     _WhichOneofArgType__line: _TypeAlias = _typing.Literal["_line", b"_line"]  # noqa: Y015
     _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
     _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__attempt) -> _WhichOneofReturnType__attempt | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
     @_typing.overload
@@ -456,7 +469,7 @@ class WatchDeploymentLogsRequest(_message.Message):
     resume_token: _builtins.str
     """Where an earlier stream ended; empty to begin with the first line."""
     tail: _builtins.int
-    """Without a token: begin with the last so many lines; all if not given."""
+    """Without a token: begin with the last so many lines, 0 to 10000; all if not given."""
     def __init__(
         self,
         *,
@@ -614,25 +627,30 @@ class AddToDeployQueueRequest(_message.Message):
     job_id: _builtins.str
     """The deployment."""
     port: _builtins.int
-    """Port for its model server; the one it has if not given."""
+    """Port for its model server, 1024 to 65535; the one it has if not given."""
     priority: _builtins.int
     """0 to 10; the one it has if not given."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more."""
+    """A repeated request with the same id, at most 128 characters, does nothing more."""
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
-        port: _builtins.int = ...,
+        port: _builtins.int | None = ...,
         priority: _builtins.int | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_port", b"_port", "_priority", b"_priority", "port", b"port", "priority", b"priority"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "job_id", b"job_id", "port", b"port", "priority", b"priority", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_port", b"_port", "_priority", b"_priority", "job_id", b"job_id", "port", b"port", "priority", b"priority", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__port: _TypeAlias = _typing.Literal["port"]  # noqa: Y015
+    _WhichOneofArgType__port: _TypeAlias = _typing.Literal["_port", b"_port"]  # noqa: Y015
     _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
     _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__port) -> _WhichOneofReturnType__port | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
 
 Global___AddToDeployQueueRequest: _TypeAlias = AddToDeployQueueRequest  # noqa: Y015
@@ -648,7 +666,7 @@ class RemoveFromDeployQueueRequest(_message.Message):
     job_id: _builtins.str
     """The deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more."""
+    """A repeated request with the same id, at most 128 characters, does nothing more."""
     def __init__(
         self,
         *,

@@ -24,23 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#swiftlet/deploy/v1/deployment.proto\x12\x12swiftlet.deploy.v1\"C\n\x0f\x44\x65ployResources\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x12\n\ngpu_memory\x18\x02 \x01(\t\x12\x0c\n\x04gpus\x18\x03 \x01(\x05\"\xd3\x04\n\nDeployment\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\x12\x13\n\x0b\x64\x65ploy_port\x18\x03 \x01(\x05\x12\x12\n\ncreated_at\x18\x04 \x01(\t\x12\x12\n\nstarted_at\x18\x05 \x01(\t\x12\x14\n\x0c\x63ompleted_at\x18\x06 \x01(\t\x12\x12\n\nprocess_id\x18\x07 \x01(\x05\x12\x33\n\x0b\x64\x65ploy_type\x18\x08 \x01(\x0e\x32\x1e.swiftlet.deploy.v1.DeployType\x12\x37\n\rdeploy_target\x18\t \x01(\x0e\x32 .swiftlet.deploy.v1.DeployTarget\x12\x12\n\nmodel_path\x18\n \x01(\t\x12\x13\n\x0bserved_path\x18\x0b \x01(\t\x12\x19\n\x11served_model_name\x18\x0c \x01(\t\x12\x0f\n\x07version\x18\r \x01(\t\x12\x36\n\tresources\x18\x0e \x01(\x0b\x32#.swiftlet.deploy.v1.DeployResources\x12\x10\n\x08priority\x18\x0f \x01(\x05\x12\x0e\n\x06gpu_id\x18\x10 \x01(\t\x12\x15\n\rerror_message\x18\x11 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x12 \x01(\t\x12\x0b\n\x03url\x18\x13 \x01(\t\x12\x16\n\x0equeue_position\x18\x14 \x01(\x05\x12\x14\n\x0clast_seen_at\x18\x15 \x01(\t\x12\x15\n\rlog_file_path\x18\x16 \x01(\t\"b\n\rDeployLogLine\x12\x11\n\ttimestamp\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x0e\n\x06offset\x18\x05 \x01(\x01*\xd1\x01\n\x0c\x44\x65ployStatus\x12\x1d\n\x19\x44\x45PLOY_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45PLOY_STATUS_PENDING\x10\x01\x12\x18\n\x14\x44\x45PLOY_STATUS_QUEUED\x10\x02\x12\x19\n\x15\x44\x45PLOY_STATUS_RUNNING\x10\x03\x12\x1b\n\x17\x44\x45PLOY_STATUS_COMPLETED\x10\x04\x12\x18\n\x14\x44\x45PLOY_STATUS_FAILED\x10\x05\x12\x1b\n\x17\x44\x45PLOY_STATUS_CANCELLED\x10\x06*v\n\x0c\x44\x65ployTarget\x12\x1d\n\x19\x44\x45PLOY_TARGET_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x45PLOY_TARGET_LOCAL\x10\x01\x12\x15\n\x11\x44\x45PLOY_TARGET_K8S\x10\x02\x12\x17\n\x13\x44\x45PLOY_TARGET_CLOUD\x10\x03*T\n\nDeployType\x12\x1b\n\x17\x44\x45PLOY_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x45PLOY_TYPE_LLM\x10\x01\x12\x14\n\x10\x44\x45PLOY_TYPE_MLLM\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#swiftlet/deploy/v1/deployment.proto\x12\x12swiftlet.deploy.v1\"Q\n\x0f\x44\x65ployResources\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x12\n\ngpu_memory\x18\x02 \x01(\t\x12\x11\n\x04gpus\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_gpus\"\xd3\x04\n\nDeployment\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\x12\x13\n\x0b\x64\x65ploy_port\x18\x03 \x01(\x05\x12\x12\n\ncreated_at\x18\x04 \x01(\t\x12\x12\n\nstarted_at\x18\x05 \x01(\t\x12\x14\n\x0c\x63ompleted_at\x18\x06 \x01(\t\x12\x12\n\nprocess_id\x18\x07 \x01(\x05\x12\x33\n\x0b\x64\x65ploy_type\x18\x08 \x01(\x0e\x32\x1e.swiftlet.deploy.v1.DeployType\x12\x37\n\rdeploy_target\x18\t \x01(\x0e\x32 .swiftlet.deploy.v1.DeployTarget\x12\x12\n\nmodel_path\x18\n \x01(\t\x12\x13\n\x0bserved_path\x18\x0b \x01(\t\x12\x19\n\x11served_model_name\x18\x0c \x01(\t\x12\x0f\n\x07version\x18\r \x01(\t\x12\x36\n\tresources\x18\x0e \x01(\x0b\x32#.swiftlet.deploy.v1.DeployResources\x12\x10\n\x08priority\x18\x0f \x01(\x05\x12\x0e\n\x06gpu_id\x18\x10 \x01(\t\x12\x15\n\rerror_message\x18\x11 \x01(\t\x12\x16\n\x0e\x66\x61ilure_reason\x18\x12 \x01(\t\x12\x0b\n\x03url\x18\x13 \x01(\t\x12\x16\n\x0equeue_position\x18\x14 \x01(\x05\x12\x14\n\x0clast_seen_at\x18\x15 \x01(\t\x12\x15\n\rlog_file_path\x18\x16 \x01(\t\"b\n\rDeployLogLine\x12\x11\n\ttimestamp\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06job_id\x18\x04 \x01(\t\x12\x0e\n\x06offset\x18\x05 \x01(\x01*\xd1\x01\n\x0c\x44\x65ployStatus\x12\x1d\n\x19\x44\x45PLOY_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45PLOY_STATUS_PENDING\x10\x01\x12\x18\n\x14\x44\x45PLOY_STATUS_QUEUED\x10\x02\x12\x19\n\x15\x44\x45PLOY_STATUS_RUNNING\x10\x03\x12\x1b\n\x17\x44\x45PLOY_STATUS_COMPLETED\x10\x04\x12\x18\n\x14\x44\x45PLOY_STATUS_FAILED\x10\x05\x12\x1b\n\x17\x44\x45PLOY_STATUS_CANCELLED\x10\x06*v\n\x0c\x44\x65ployTarget\x12\x1d\n\x19\x44\x45PLOY_TARGET_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x45PLOY_TARGET_LOCAL\x10\x01\x12\x15\n\x11\x44\x45PLOY_TARGET_K8S\x10\x02\x12\x17\n\x13\x44\x45PLOY_TARGET_CLOUD\x10\x03*T\n\nDeployType\x12\x1b\n\x17\x44\x45PLOY_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x45PLOY_TYPE_LLM\x10\x01\x12\x14\n\x10\x44\x45PLOY_TYPE_MLLM\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'swiftlet.deploy.v1.deployment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DEPLOYSTATUS']._serialized_start=827
-  _globals['_DEPLOYSTATUS']._serialized_end=1036
-  _globals['_DEPLOYTARGET']._serialized_start=1038
-  _globals['_DEPLOYTARGET']._serialized_end=1156
-  _globals['_DEPLOYTYPE']._serialized_start=1158
-  _globals['_DEPLOYTYPE']._serialized_end=1242
+  _globals['_DEPLOYSTATUS']._serialized_start=841
+  _globals['_DEPLOYSTATUS']._serialized_end=1050
+  _globals['_DEPLOYTARGET']._serialized_start=1052
+  _globals['_DEPLOYTARGET']._serialized_end=1170
+  _globals['_DEPLOYTYPE']._serialized_start=1172
+  _globals['_DEPLOYTYPE']._serialized_end=1256
   _globals['_DEPLOYRESOURCES']._serialized_start=59
-  _globals['_DEPLOYRESOURCES']._serialized_end=126
-  _globals['_DEPLOYMENT']._serialized_start=129
-  _globals['_DEPLOYMENT']._serialized_end=724
-  _globals['_DEPLOYLOGLINE']._serialized_start=726
-  _globals['_DEPLOYLOGLINE']._serialized_end=824
+  _globals['_DEPLOYRESOURCES']._serialized_end=140
+  _globals['_DEPLOYMENT']._serialized_start=143
+  _globals['_DEPLOYMENT']._serialized_end=738
+  _globals['_DEPLOYLOGLINE']._serialized_start=740
+  _globals['_DEPLOYLOGLINE']._serialized_end=838
 # @@protoc_insertion_point(module_scope)

@@ -119,23 +119,25 @@ class DeployResources(_message.Message):
     GPU_MEMORY_FIELD_NUMBER: _builtins.int
     GPUS_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """Main memory: "8GB". Recorded; not enforced in this version."""
+    """Main memory, a size like "8GB". Recorded; not enforced in this version."""
     gpu_memory: _builtins.str
-    """GPU memory: "16GB"; the GPU may be shared with others then. Empty for a whole GPU."""
+    """GPU memory, a size like "16GB"; the GPU may be shared with others then. Empty for a whole GPU."""
     gpus: _builtins.int
-    """GPUs; 1 if not given."""
+    """GPUs, 1 to 1024; 1 if not given."""
     def __init__(
         self,
         *,
         memory: _builtins.str = ...,
         gpu_memory: _builtins.str = ...,
-        gpus: _builtins.int = ...,
+        gpus: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "gpus", b"gpus"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_memory", b"gpu_memory", "gpus", b"gpus", "memory", b"memory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "gpu_memory", b"gpu_memory", "gpus", b"gpus", "memory", b"memory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__gpus: _TypeAlias = _typing.Literal["gpus"]  # noqa: Y015
+    _WhichOneofArgType__gpus: _TypeAlias = _typing.Literal["_gpus", b"_gpus"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpus) -> _WhichOneofReturnType__gpus | None: ...
 
 Global___DeployResources: _TypeAlias = DeployResources  # noqa: Y015
 

@@ -305,18 +305,20 @@ class ListQueueRequest(_message.Message):
     limit: _builtins.int
     """At most this many items, 1 to 1000; 100 if not given."""
     kind: _builtins.str
-    """Only this kind: "training" or "deploy"; empty for both."""
+    """Only this kind, any case; both if empty. One of training or deploy."""
     def __init__(
         self,
         *,
-        limit: _builtins.int = ...,
+        limit: _builtins.int | None = ...,
         kind: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "kind", b"kind", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
 
 Global___ListQueueRequest: _TypeAlias = ListQueueRequest  # noqa: Y015
 
@@ -488,7 +490,7 @@ class RemoveQueueItemRequest(_message.Message):
     job_id: _builtins.str
     """Job or deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more and gets the same answer."""
+    """A repeated request with the same id, at most 128 characters, does nothing more and gets the same answer."""
     def __init__(
         self,
         *,
@@ -515,21 +517,23 @@ class MoveQueueItemRequest(_message.Message):
     job_id: _builtins.str
     """Job or deployment."""
     priority: _builtins.int
-    """0 to 10."""
+    """0 to 10, larger is more urgent. Required."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more and gets the same answer."""
+    """A repeated request with the same id, at most 128 characters, does nothing more and gets the same answer."""
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
-        priority: _builtins.int = ...,
+        priority: _builtins.int | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "priority", b"priority", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "job_id", b"job_id", "priority", b"priority", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
+    _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
 
 Global___MoveQueueItemRequest: _TypeAlias = MoveQueueItemRequest  # noqa: Y015
 
@@ -544,7 +548,7 @@ class HoldQueueItemRequest(_message.Message):
     job_id: _builtins.str
     """Job or deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more and gets the same answer."""
+    """A repeated request with the same id, at most 128 characters, does nothing more and gets the same answer."""
     def __init__(
         self,
         *,
@@ -570,7 +574,7 @@ class ReleaseQueueItemRequest(_message.Message):
     job_id: _builtins.str
     """Job or deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more and gets the same answer."""
+    """A repeated request with the same id, at most 128 characters, does nothing more and gets the same answer."""
     def __init__(
         self,
         *,

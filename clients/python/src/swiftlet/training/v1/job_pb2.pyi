@@ -160,29 +160,31 @@ class Resources(_message.Message):
     MIN_GPU_MEMORY_GIB_FIELD_NUMBER: _builtins.int
     ALLOW_MANY_MACHINES_FIELD_NUMBER: _builtins.int
     gpus: _builtins.int
-    """GPUs; 1 if not given."""
+    """GPUs, 1 to 1024; 1 if not given."""
     gpu_memory_gib: _builtins.float
-    """GiB on each GPU if it may be shared with others; 0 for whole GPUs."""
+    """GiB on each GPU if it may be shared with others, 0 to 100000; 0 for whole GPUs."""
     gpu_name: _builtins.str
-    """Part of the GPU's name, any case: "H100". Empty for any."""
+    """Part of the GPU's name, any case, at most 128 characters: "H100". Empty for any."""
     min_gpu_memory_gib: _builtins.float
-    """Least GiB that each GPU must have in all."""
+    """Least GiB that each GPU must have in all, 0 to 100000."""
     allow_many_machines: _builtins.bool
     """The GPUs may be on several machines. This version starts all of a job on one machine, so it has no effect yet."""
     def __init__(
         self,
         *,
-        gpus: _builtins.int = ...,
+        gpus: _builtins.int | None = ...,
         gpu_memory_gib: _builtins.float = ...,
         gpu_name: _builtins.str = ...,
         min_gpu_memory_gib: _builtins.float = ...,
         allow_many_machines: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "gpus", b"gpus"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_many_machines", b"allow_many_machines", "gpu_memory_gib", b"gpu_memory_gib", "gpu_name", b"gpu_name", "gpus", b"gpus", "min_gpu_memory_gib", b"min_gpu_memory_gib"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gpus", b"_gpus", "allow_many_machines", b"allow_many_machines", "gpu_memory_gib", b"gpu_memory_gib", "gpu_name", b"gpu_name", "gpus", b"gpus", "min_gpu_memory_gib", b"min_gpu_memory_gib"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__gpus: _TypeAlias = _typing.Literal["gpus"]  # noqa: Y015
+    _WhichOneofArgType__gpus: _TypeAlias = _typing.Literal["_gpus", b"_gpus"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gpus) -> _WhichOneofReturnType__gpus | None: ...
 
 Global___Resources: _TypeAlias = Resources  # noqa: Y015
 

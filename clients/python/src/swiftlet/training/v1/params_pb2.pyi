@@ -24,6 +24,7 @@ class TrainingParams(_message.Message):
     """Parameters of a training, as in the table of GET /api/v1/training/v2/params/compare: defaults,
     ranges and descriptions are there. Only what is to be overridden needs to be sent. A parameter
     that the trainer type doesn't have is refused by name.
+    No text may hold a NUL character, "{master_port}", "{port}" or "{checkpoint}", and no path may begin with "-".
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -103,124 +104,145 @@ class TrainingParams(_message.Message):
     EPSILON_FIELD_NUMBER: _builtins.int
     NUM_ITERATIONS_FIELD_NUMBER: _builtins.int
     num_epochs: _builtins.float
-    """Passes over the data set."""
+    """Passes over the data set, above 0 up to 10000; 1 if not given."""
     batch_size: _builtins.int
-    """Rows per device and step."""
+    """Rows per device and step, 1 to 4096; 1 if not given."""
     learning_rate: _builtins.float
-    """Peak learning rate."""
+    """Peak learning rate, above 0 up to 1; 0.0001 if not given."""
     gradient_accumulation_steps: _builtins.int
-    """Steps whose gradients are added up before the weights change."""
+    """Steps whose gradients are added up before the weights change, 1 to 10000; 4 if not given."""
     eval_steps: _builtins.int
-    """Steps between evaluations."""
+    """Steps between evaluations, 1 to 100000000; 100 if not given."""
     save_steps: _builtins.int
-    """Steps between checkpoints."""
+    """Steps between checkpoints, 1 to 100000000; 100 if not given."""
     save_total_limit: _builtins.int
-    """Checkpoints that are kept."""
+    """Checkpoints that are kept, 1 to 1000; 2 if not given."""
     logging_steps: _builtins.int
-    """Steps between rows of the training log."""
+    """Steps between rows of the training log, 1 to 100000000; 5 if not given."""
     max_length: _builtins.int
-    """Tokens after which a row is cut."""
+    """Tokens after which a row is cut, 1 to 4194304; 2048 if not given."""
     warmup_ratio: _builtins.float
-    """Share of the steps in which the learning rate rises."""
+    """Share of the steps in which the learning rate rises, 0 to 1; 0.05 if not given."""
     dataloader_num_workers: _builtins.int
-    """Processes that load data."""
+    """Processes that load data, 0 to 256; 4 if not given."""
     dataset_num_proc: _builtins.int
-    """Processes that prepare the data set."""
+    """Processes that prepare the data set, 1 to 256; 4 if not given."""
     save_only_model: _builtins.bool
-    """Save the weights only; such a checkpoint can't be resumed from."""
+    """Save the weights only; such a checkpoint can't be resumed from; true if not given."""
     torch_dtype: _builtins.str
-    """bfloat16, float16 or float32."""
+    """Number format of the weights; bfloat16 if not given. One of bfloat16, float16 or float32."""
     train_type: _builtins.str
-    """Old name of tuner_type."""
+    """How the weights are changed; tuner_type is another name for it; lora if not given. One of lora, full,
+    longlora, adalora, llamapro, adapter, vera, boft, fourierft, reft or bone.
+    """
     lora_rank: _builtins.int
-    """Rank of the LoRA matrices."""
+    """Rank of the LoRA matrices, 1 to 4096; 16 if not given."""
     lora_alpha: _builtins.int
-    """Scale of the LoRA matrices."""
+    """Scale of the LoRA matrices, 1 to 65536; 32 if not given."""
     vit_lr: _builtins.float
-    """Learning rate of the vision tower (mllm)."""
+    """Learning rate of the vision tower (mllm), above 0 up to 1; 1e-05 if not given."""
     aligner_lr: _builtins.float
-    """Learning rate of the aligner between vision tower and language model (mllm)."""
+    """Learning rate of the aligner between vision tower and language model (mllm), above 0 up to 1; 1e-05 if
+    not given.
+    """
     tuner_type: _builtins.str
-    """lora, full and what else the installed ms-swift has."""
+    """New name of train_type. One of lora, full, longlora, adalora, llamapro, adapter, vera, boft, fourierft,
+    reft or bone.
+    """
     max_steps: _builtins.int
-    """Steps after which the training ends, whatever the epochs."""
+    """Steps after which the training ends, whatever the epochs, 1 to 100000000."""
     split_dataset_ratio: _builtins.float
-    """Share of the data set that is kept for evaluation."""
+    """Share of the data set that is kept for evaluation, 0 to below 1; 0 if not given."""
     model_type: _builtins.str
-    """Model type of ms-swift, where it can't be told from the model."""
+    """Model type of ms-swift, where it can't be told from the model, a name of letters, digits, "_", "." and
+    "-", 1 to 128 characters.
+    """
     template: _builtins.str
-    """Chat template of ms-swift, where it can't be told from the model."""
+    """Chat template of ms-swift, where it can't be told from the model, a name of letters, digits, "_", "." and
+    "-", 1 to 128 characters.
+    """
     system: _builtins.str
-    """System prompt."""
+    """System prompt, 1 to 32768 characters."""
     lr_scheduler_type: _builtins.str
-    """Shape of the learning rate over the steps: cosine, linear, constant and so on."""
+    """Shape of the learning rate over the steps. One of linear, cosine, cosine_with_restarts, polynomial,
+    constant, constant_with_warmup, inverse_sqrt, reduce_lr_on_plateau, cosine_with_min_lr or
+    warmup_stable_decay.
+    """
     weight_decay: _builtins.float
-    """Weight decay."""
+    """Weight decay, 0 to 1."""
     freeze_vit: _builtins.bool
-    """Leave the vision tower as it is (mllm)."""
+    """Leave the vision tower as it is (mllm); true if not given."""
     freeze_aligner: _builtins.bool
-    """Leave the aligner as it is (mllm)."""
+    """Leave the aligner as it is (mllm); true if not given."""
     gradient_checkpointing: _builtins.bool
     """Save memory by computing activations twice."""
     attn_impl: _builtins.str
-    """flash_attn, sdpa or eager."""
+    """Implementation of attention. One of sdpa, eager, flash_attn, flash_attention_2, flash_attention_3,
+    flash_attention_4 or flex_attention.
+    """
     packing: _builtins.bool
     """Pack short rows together; needs flash attention."""
     deepspeed: _builtins.str
-    """zero0 to zero3, zero2_offload, zero3_offload or the path of a DeepSpeed configuration."""
+    """zero0 to zero3, zero2_offload, zero3_offload or the path of a DeepSpeed configuration, 1 to 4096
+    characters.
+    """
     seed: _builtins.int
-    """Seed of all random numbers."""
+    """Seed of all random numbers, 0 to 2147483647."""
     resume_from_checkpoint: _builtins.str
-    """Checkpoint directory to go on from."""
+    """Checkpoint directory to go on from, 1 to 4096 characters."""
     quant_bits: _builtins.int
-    """Bits of a quantised base model: 4 or 8."""
+    """Bits of a quantised base model, as the quant_method allows. One of 1, 2, 3, 4 or 8."""
     rlhf_type: _builtins.str
-    """Preference tuning (method rlhf): dpo or grpo."""
+    """Algorithm of preference tuning (method rlhf). One of dpo or grpo."""
     beta: _builtins.float
-    """Strength of the pull towards the reference model (rlhf)."""
+    """Strength of the pull towards the reference model (rlhf), 0 to 100."""
     num_generations: _builtins.int
-    """Answers that are sampled for each prompt (grpo)."""
+    """Answers that are sampled for each prompt (grpo), 2 to 1024."""
     max_completion_length: _builtins.int
-    """Tokens of a sampled answer (grpo)."""
+    """Tokens of a sampled answer (grpo), 1 to 1048576."""
     ref_model: _builtins.str
-    """Reference model: a path or a hub id; the model itself if not given (rlhf)."""
+    """Reference model (rlhf): a path or a hub id; the model itself without one, 1 to 4096 characters."""
     quant_method: _builtins.str
-    """How the base model is quantised: bnb, hqq or eetq."""
+    """How the base model is quantised. One of bnb, hqq or eetq."""
     loss_type: _builtins.str
-    """Shape of the loss (rlhf)."""
+    """Shape of the loss (rlhf), a name of letters, digits, "_", "." and "-", 1 to 128 characters."""
     label_smoothing: _builtins.float
-    """Share of pairs that are taken to be labelled the wrong way round (dpo)."""
+    """Share of pairs that are taken to be labelled the wrong way round (dpo), 0 to below 0.5."""
     rpo_alpha: _builtins.float
-    """Weight of the supervised loss on the chosen answer (dpo)."""
+    """Weight of the supervised loss on the chosen answer (dpo), 0 to 100."""
     temperature: _builtins.float
-    """Temperature at which answers are sampled (grpo)."""
+    """Temperature at which answers are sampled (grpo), above 0 up to 10."""
     epsilon: _builtins.float
-    """How far the policy may move in one step (grpo)."""
+    """How far the policy may move in one step (grpo), above 0 and below 1."""
     num_iterations: _builtins.int
-    """Optimizer passes over each batch of answers (grpo)."""
+    """Optimizer passes over each batch of answers (grpo), 1 to 100."""
     @_builtins.property
     def val_dataset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Data sets for evaluation: paths or hub ids."""
+        """Data sets for evaluation: paths or hub ids, at most 64 items, each 1 to 4096 characters."""
 
     @_builtins.property
     def target_modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Modules that get LoRA matrices; all-linear if not given."""
+        """Modules that get LoRA matrices; all-linear if none are given, at most 64 items, each a name of letters,
+        digits, "_", "." and "-", 1 to 128 characters.
+        """
 
     @_builtins.property
     def report_to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Where metrics are reported to: tensorboard, wandb, swanlab, none."""
+        """Where metrics are reported to, at most 4 items. One of tensorboard, wandb, swanlab or none."""
 
     @_builtins.property
     def extra_args(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Further flags of the installed ms-swift, without the dashes, checked when the job is created."""
+        """Further flags of the installed ms-swift, at most 64 entries, without the dashes, checked when the job is created."""
 
     @_builtins.property
     def reward_funcs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Reward functions (grpo)."""
+        """Reward functions (grpo), at most 16 items. One of accuracy, format, react_format, cosine, repetition,
+        soft_overlong, toolbench or math.
+        """
 
     @_builtins.property
     def reward_weights(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Weights of the reward functions (grpo)."""
+        """Weights of the reward functions (grpo), at most 16 items, each 0 to 1000000."""
 
     def __init__(
         self,

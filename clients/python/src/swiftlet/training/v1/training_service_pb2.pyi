@@ -71,29 +71,29 @@ class CreateTrainingJobRequest(_message.Message):
     task_type: _job_pb2.TaskType.ValueType
     """What to train; multimodal if not given."""
     data_path: _builtins.str
-    """Data set: a local path or a hub id, with ms-swift's "#n" for the first n rows. Required."""
+    """Data set: a local path or a hub id, with ms-swift's "#n" for the first n rows, at most 4096 characters. Required."""
     model_path: _builtins.str
-    """Model: a local path or a hub id. Required."""
+    """Model: a local path or a hub id, at most 4096 characters. Required."""
     output_dir: _builtins.str
-    """Where the results go. Required."""
+    """Directory where the results go, at most 4096 characters. Required."""
     priority: _builtins.int
     """0 to 10, larger is more urgent."""
     job_id: _builtins.str
-    """Id for the job: letters, digits, "-", "_" and ".", at most 63; chosen by the server if empty."""
+    """Id for the job: letters, digits, "-", "_" and "." between letters or digits, at most 63; chosen by the server if empty."""
     auto_start: _builtins.bool
     """Start by itself; true if not given."""
     method: _job_pb2.Method.ValueType
     """How to train; sft if not given."""
     project: _builtins.str
-    """Project that it is counted for."""
+    """Project that it is counted for: letters, digits, "-", "_" and "." between letters or digits, at most 63."""
     max_retries: _builtins.int
     """Further attempts if one is lost or killed from outside; 0 to 10."""
     time_limit: _builtins.float
-    """Seconds after which it is ended; 0 for the suite's limit (DEFAULT_TRAINING_TIMEOUT)."""
+    """Seconds after which it is ended, 0 to 31536000; 0 for the suite's limit (DEFAULT_TRAINING_TIMEOUT)."""
     earliest_start: _builtins.str
     """RFC 3339 time before which it must not start."""
     request_id: _builtins.str
-    """A repeated request with the same id answers with the first one's job."""
+    """A repeated request with the same id, at most 128 characters, answers with the first one's job."""
     @_builtins.property
     def llm_params(self) -> _params_pb2.TrainingParams:
         """Parameters for a language model."""
@@ -165,29 +165,29 @@ class CreateTypedTrainingJobRequest(_message.Message):
     trainer_type: _job_pb2.TrainerType.ValueType
     """From the path."""
     data_path: _builtins.str
-    """Data set: a local path or a hub id, with ms-swift's "#n" for the first n rows. Required."""
+    """Data set: a local path or a hub id, with ms-swift's "#n" for the first n rows, at most 4096 characters. Required."""
     model_path: _builtins.str
-    """Model: a local path or a hub id. Required."""
+    """Model: a local path or a hub id, at most 4096 characters. Required."""
     output_dir: _builtins.str
-    """Where the results go. Required."""
+    """Directory where the results go, at most 4096 characters. Required."""
     priority: _builtins.int
     """0 to 10, larger is more urgent."""
     job_id: _builtins.str
-    """Id for the job: letters, digits, "-", "_" and ".", at most 63; chosen by the server if empty."""
+    """Id for the job: letters, digits, "-", "_" and "." between letters or digits, at most 63; chosen by the server if empty."""
     auto_start: _builtins.bool
     """Start by itself; true if not given."""
     method: _job_pb2.Method.ValueType
     """How to train; sft if not given."""
     project: _builtins.str
-    """Project that it is counted for."""
+    """Project that it is counted for: letters, digits, "-", "_" and "." between letters or digits, at most 63."""
     max_retries: _builtins.int
     """Further attempts if one is lost or killed from outside; 0 to 10."""
     time_limit: _builtins.float
-    """Seconds after which it is ended; 0 for the suite's limit (DEFAULT_TRAINING_TIMEOUT)."""
+    """Seconds after which it is ended, 0 to 31536000; 0 for the suite's limit (DEFAULT_TRAINING_TIMEOUT)."""
     earliest_start: _builtins.str
     """RFC 3339 time before which it must not start."""
     request_id: _builtins.str
-    """A repeated request with the same id answers with the first one's job."""
+    """A repeated request with the same id, at most 128 characters, answers with the first one's job."""
     @_builtins.property
     def params(self) -> _params_pb2.TrainingParams:
         """Parameters of the trainer type."""
@@ -300,14 +300,14 @@ class ListTrainingJobsRequest(_message.Message):
     created_before: _builtins.str
     """Only jobs created before this RFC 3339 time."""
     search: _builtins.str
-    """Only jobs with this text in the id or the model, any case."""
+    """Only jobs with this text in the id or the model, any case; at most 256 characters."""
     page_token: _builtins.str
     """next_page_token of the page before, in the place of `page`."""
     def __init__(
         self,
         *,
-        page: _builtins.int = ...,
-        size: _builtins.int = ...,
+        page: _builtins.int | None = ...,
+        size: _builtins.int | None = ...,
         status: _job_pb2.JobStatus.ValueType = ...,
         task_type: _job_pb2.TaskType.ValueType = ...,
         trainer_type: _job_pb2.TrainerType.ValueType = ...,
@@ -316,11 +316,18 @@ class ListTrainingJobsRequest(_message.Message):
         search: _builtins.str = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_size", b"_size", "page", b"page", "size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "page", b"page", "page_token", b"page_token", "search", b"search", "size", b"size", "status", b"status", "task_type", b"task_type", "trainer_type", b"trainer_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_size", b"_size", "created_after", b"created_after", "created_before", b"created_before", "page", b"page", "page_token", b"page_token", "search", b"search", "size", b"size", "status", b"status", "task_type", b"task_type", "trainer_type", b"trainer_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
+    _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
 
 Global___ListTrainingJobsRequest: _TypeAlias = ListTrainingJobsRequest  # noqa: Y015
 
@@ -397,7 +404,7 @@ class StartTrainingJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more."""
+    """A repeated request with the same id, at most 128 characters, does nothing more."""
     def __init__(
         self,
         *,
@@ -423,7 +430,7 @@ class StopTrainingJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more."""
+    """A repeated request with the same id, at most 128 characters, does nothing more."""
     def __init__(
         self,
         *,
@@ -449,7 +456,7 @@ class ExportTrainingJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more."""
+    """A repeated request with the same id, at most 128 characters, does nothing more."""
     def __init__(
         self,
         *,
@@ -505,7 +512,7 @@ class DeleteTrainingJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more."""
+    """A repeated request with the same id, at most 128 characters, does nothing more."""
     def __init__(
         self,
         *,
@@ -528,7 +535,7 @@ class DeleteTrainingJobsRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """A repeated request with the same id does nothing more."""
+    """A repeated request with the same id, at most 128 characters, does nothing more."""
     def __init__(
         self,
         *,
@@ -682,34 +689,42 @@ class ListTrainingJobLogsRequest(_message.Message):
     limit: _builtins.int
     """At most this many lines, 1 to 1000; 100 if not given."""
     attempt: _builtins.int
-    """Attempt to read; the latest if not given."""
+    """Attempt to read, from 1; the latest if not given."""
     offset: _builtins.float
-    """Read on from this byte; without it and without line the last lines are read."""
+    """Read on from this byte, 0 to 9007199254740992; without it and without line the last lines are read."""
     search: _builtins.str
-    """Only lines with this text, any case."""
+    """Only lines with this text, any case; at most 256 characters."""
     level: _builtins.str
-    """Only lines of this level: INFO, WARNING or ERROR."""
+    """Only lines of this level, any case. One of INFO, WARNING or ERROR."""
     line: _builtins.int
-    """Instead of offset: read on from this line, 1 for the first."""
+    """Instead of offset: read on from this line, from 1."""
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
-        limit: _builtins.int = ...,
-        attempt: _builtins.int = ...,
+        limit: _builtins.int | None = ...,
+        attempt: _builtins.int | None = ...,
         offset: _builtins.float | None = ...,
         search: _builtins.str = ...,
         level: _builtins.str = ...,
         line: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_line", b"_line", "_offset", b"_offset", "line", b"line", "offset", b"offset"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_attempt", b"_attempt", "_limit", b"_limit", "_line", b"_line", "_offset", b"_offset", "attempt", b"attempt", "limit", b"limit", "line", b"line", "offset", b"offset"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_line", b"_line", "_offset", b"_offset", "attempt", b"attempt", "job_id", b"job_id", "level", b"level", "limit", b"limit", "line", b"line", "offset", b"offset", "search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attempt", b"_attempt", "_limit", b"_limit", "_line", b"_line", "_offset", b"_offset", "attempt", b"attempt", "job_id", b"job_id", "level", b"level", "limit", b"limit", "line", b"line", "offset", b"offset", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__attempt: _TypeAlias = _typing.Literal["attempt"]  # noqa: Y015
+    _WhichOneofArgType__attempt: _TypeAlias = _typing.Literal["_attempt", b"_attempt"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
     _WhichOneofReturnType__line: _TypeAlias = _typing.Literal["line"]  # noqa: Y015
     _WhichOneofArgType__line: _TypeAlias = _typing.Literal["_line", b"_line"]  # noqa: Y015
     _WhichOneofReturnType__offset: _TypeAlias = _typing.Literal["offset"]  # noqa: Y015
     _WhichOneofArgType__offset: _TypeAlias = _typing.Literal["_offset", b"_offset"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__attempt) -> _WhichOneofReturnType__attempt | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__line) -> _WhichOneofReturnType__line | None: ...
     @_typing.overload
@@ -771,7 +786,7 @@ class WatchTrainingJobLogsRequest(_message.Message):
     resume_token: _builtins.str
     """Where an earlier stream ended; empty to begin with the first line of the latest attempt."""
     tail: _builtins.int
-    """Without a token: begin with the last so many lines; all if not given."""
+    """Without a token: begin with the last so many lines, 0 to 10000; all if not given."""
     def __init__(
         self,
         *,
@@ -841,13 +856,15 @@ class ListTrainingJobEventsRequest(_message.Message):
         self,
         *,
         job_id: _builtins.str = ...,
-        limit: _builtins.int = ...,
+        limit: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "limit", b"limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "job_id", b"job_id", "limit", b"limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
 
 Global___ListTrainingJobEventsRequest: _TypeAlias = ListTrainingJobEventsRequest  # noqa: Y015
 
