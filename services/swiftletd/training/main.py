@@ -13,17 +13,21 @@ from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.consumer import Consumer
 from swiftletd.kernel.bus.follower import Fields, Follower
 from swiftletd.kernel.bus.retention import trimming
-from swiftletd.kernel.clock import SystemClock
-from swiftletd.kernel.redis.client import connect, connect_blocking
+from swiftletd.kernel.clock import Clock, SystemClock
+from swiftletd.kernel.redis.client import Redis, connect, connect_blocking
 from swiftletd.kernel.redis.keys import GPU_EVENTS, RUN_EVENTS, RUN_TAIL, TRAINING_EVENTS
 from swiftletd.kernel.rpc.server import Server, running
 from swiftletd.kernel.settings import load
 from swiftletd.training.adapters.answers import EventAnswers, by_entry
+from swiftletd.training.adapters.disk import LocalDisk, RedisOutputs
+from swiftletd.training.adapters.disk_metrics import DiskMetrics
 from swiftletd.training.adapters.preflight import LocalPreflight
 from swiftletd.training.adapters.runs import Launching, LocalRuns
 from swiftletd.training.adapters.store import RedisJobStore
 from swiftletd.training.adapters.swift_schema import SwiftSchema
+from swiftletd.training.domain.disk import GIB, Limits
 from swiftletd.training.settings import TrainingSettings
+from swiftletd.training.storage import Storage
 from swiftletd.training.usecases import Training
 from swiftletd.training.wire.consumer import Ears, owner
 from swiftletd.training.wire.health import HealthCheck
@@ -62,19 +66,21 @@ async def serve(settings: TrainingSettings) -> None:
             grace_seconds=settings.stop_grace_seconds,
         )
         store = RedisJobStore(redis, clock)
+        storage = _storage(settings, store, redis, clock)
         training = Training(
             store,
             LocalRuns(launching, schema),
             EventAnswers(follower),
             clock,
             patience=settings.answer_seconds,
+            room=storage,
         )
         server = Server("training", settings)
         servicer = TrainingServicer(
             training,
             LocalPreflight(settings, schema),
             Watches(training, follower, server.gate.closing),
-            HealthCheck(redis, channels, channels["gpu_manager"], clock),
+            HealthCheck(redis, channels, channels["gpu_manager"], clock, storage),
             clock,
             settings.default_training_timeout,
         )
@@ -88,13 +94,30 @@ async def serve(settings: TrainingSettings) -> None:
         )
         await stack.enter_async_context(lifecycle.background(follower.run()))
         await lifecycle.persist(training.recover)
+        await lifecycle.persist(storage.measure)
         sweeps = lifecycle.every(settings.recover_seconds, training.recover)
         forget = trimming(redis, clock, (TRAINING_EVENTS, RUN_EVENTS), settings.event_retention_days)
         forgets = lifecycle.every(FORGET_SECONDS, forget)
-        await stack.enter_async_context(lifecycle.background(*(c.run() for c in consumers), sweeps, forgets))
+        measures = lifecycle.every(settings.disk_check_seconds, storage.measure)
+        await stack.enter_async_context(
+            lifecycle.background(*(c.run() for c in consumers), sweeps, forgets, measures)
+        )
         await follower.ready()
         await server.serve()
         await lifecycle.until_told_to_stop()
+
+
+def _storage(settings: TrainingSettings, store: RedisJobStore, redis: Redis, clock: Clock) -> Storage:
+    limits = Limits(
+        outputs=int(settings.disk_limit_gb * GIB),
+        reserve=int(settings.disk_reserve_gb * GIB),
+        high_water=settings.disk_high_water,
+    )
+    watched = [str(path.absolute()) for path in (settings.swiftlet_home, *settings.roots())]
+    outputs = RedisOutputs(redis, clock)
+    storage = Storage(store, LocalDisk(clock), outputs, clock, limits=limits, watched=watched)
+    DiskMetrics(storage).register()
+    return storage
 
 
 def _name() -> str:

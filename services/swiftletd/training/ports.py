@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from swiftletd.training.domain.decide import StepResult
+from swiftletd.training.domain.disk import Level, Output, Volume
 from swiftletd.training.domain.job import Change, Happened, Job, Lease, State
 
 
@@ -99,7 +100,7 @@ class JobStore(Protocol):
         ...
 
     async def unfinished(self) -> Sequence[Job]:
-        """Jobs with something left to happen to them."""
+        """Jobs with something left to happen to them, be it only that their results are measured."""
         ...
 
 
@@ -219,6 +220,61 @@ class Preflight(Protocol):
 
     async def check(self, job: Job) -> Job:
         """The job with its paths made absolute. Raises InvalidArgument with each fault found."""
+        ...
+
+
+class Room(Protocol):
+    """Keeps room on the disk for what jobs are going to write."""
+
+    def place(self, job: Job) -> AbstractAsyncContextManager[None]:
+        """Hold room for a job that is being kept inside the block. Raises InvalidArgument (NO_DISK_SPACE)."""
+        ...
+
+
+class AnyRoom:
+    """A disk without end."""
+
+    def place(self, job: Job) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+
+class Disk(Protocol):
+    """The file systems of this machine. Sizes in bytes."""
+
+    async def volume(self, path: str) -> Volume:
+        """The file system that the path is on, or would be. Raises OSError."""
+        ...
+
+    async def size(self, path: str) -> int | None:
+        """What a directory takes with all that is below it; None if it isn't there."""
+        ...
+
+
+class Outputs(Protocol):
+    """Sizes of what ended jobs have left, by directory, with their sum."""
+
+    async def total(self) -> int:
+        """Bytes of all together."""
+        ...
+
+    async def put(self, path: str, size: int) -> None:
+        """A directory takes so many bytes; 0 forgets it."""
+        ...
+
+    async def largest(self, count: int) -> Sequence[Output]:
+        """The largest ones, largest first."""
+        ...
+
+    async def some(self) -> Sequence[str]:
+        """A few of the directories, others each time: all of them in the course of time."""
+        ...
+
+    async def high(self) -> frozenset[str]:
+        """Paths of the disks of this machine that were nearly full when that was told last."""
+        ...
+
+    async def tell(self, level: Level) -> bool:
+        """Say that a disk is nearly full, or well again; False if that was said last."""
         ...
 
 

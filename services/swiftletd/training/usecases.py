@@ -26,7 +26,17 @@ from swiftletd.training.domain.job import (
     State,
     attempt_of_entry,
 )
-from swiftletd.training.ports import Answer, Filter, GpuAnswers, JobStore, LaunchFailed, Runs, Stale
+from swiftletd.training.ports import (
+    Answer,
+    AnyRoom,
+    Filter,
+    GpuAnswers,
+    JobStore,
+    LaunchFailed,
+    Room,
+    Runs,
+    Stale,
+)
 
 log = structlog.get_logger()
 
@@ -37,9 +47,16 @@ class Training:
     """The use cases. `patience` is how long a create waits for the gpu service's first word, in seconds."""
 
     def __init__(
-        self, store: JobStore, runs: Runs, answers: GpuAnswers, clock: Clock, *, patience: float = 2.0
+        self,
+        store: JobStore,
+        runs: Runs,
+        answers: GpuAnswers,
+        clock: Clock,
+        *,
+        patience: float = 2.0,
+        room: Room | None = None,
     ) -> None:
-        self.store, self.runs = store, runs
+        self.store, self.runs, self._room = store, runs, room or AnyRoom()
         self._answers, self._clock, self._patience = answers, clock, patience
         self._background: set[asyncio.Task[None]] = set()
 
@@ -64,7 +81,8 @@ class Training:
 
     async def _keep(self, change: Change, request_id: str) -> Job:
         try:
-            return await self.store.create(change, request_id)
+            async with self._room.place(change.job):
+                return await self.store.create(change, request_id)
         except Stale:
             raise AlreadyExists("training job", change.job.id) from None
 

@@ -184,6 +184,10 @@ async def test_only_what_is_not_over_is_unfinished_and_history_reads_on(store: R
     stopped = decide.cancel(job, 2.0)
     assert stopped
     await store.commit(job, stopped)
+    assert [it.state for it in await store.unfinished()] == [State.CANCELLED]
+    settled = decide.settle(stopped.job, 4096)
+    assert settled
+    await store.commit(stopped.job, settled)
     assert not await store.unfinished()
     later = await store.history_after("a", first.id, 10)
     assert [item.happened.type for item in later] == ["training.job.cancelled"]

@@ -52,6 +52,7 @@ async def test_paths_become_absolute(base: Path, python: Path):
     assert checked.data_path == f"{base}/train.jsonl#1"
     assert checked.output_dir == str(base / "out")
     assert checked.params["val_dataset"] == [str(base / "train.jsonl")]
+    assert checked.disk_needed > 0
     assert json.loads(json.dumps(checked.params)) == checked.params
 
 

@@ -76,7 +76,7 @@ class RedisJobStore:
             _encode(job),
             Place.of(job).microsecond,
             job.id,
-            "0" if job.over else "1",
+            "0" if job.settled else "1",
             REQUEST_TTL if request_id else 0,
             len(leave),
             len(change.events),

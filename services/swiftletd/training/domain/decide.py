@@ -279,4 +279,12 @@ def export_again(job: Job) -> Change | None:
     if job.state is not State.COMPLETED or job.export is ExportState.RUNNING:
         return None
     event = Happened(type="training.job.exporting", message="Exports again.")
-    return Change(edit(job, export=ExportState.RUNNING, exports=job.exports + 1, export_error=""), (event,))
+    again = edit(job, export=ExportState.RUNNING, exports=job.exports + 1, export_error="", settled=False)
+    return Change(again, (event,))
+
+
+def settle(job: Job, output_bytes: int) -> Change | None:
+    """What a job that is over has left on the disk was counted: nothing more will happen to it."""
+    if not job.over or job.settled:
+        return None
+    return Change(edit(job, output_bytes=output_bytes, settled=True))

@@ -142,6 +142,9 @@ class Job:
     export_time: float = 0.0
     export_path: str = ""
     export_error: str = ""
+    disk_needed: int = 0  # bytes that its results may take, as far as could be told
+    output_bytes: int = 0  # bytes that they took when it was over
+    settled: bool = False  # it is over, and what it left on the disk is in the books
 
     @property
     def over(self) -> bool:

@@ -77,6 +77,8 @@ def to_job(job: Job, log_path: str, progress: float) -> pb.TrainingJob:
         time_limit=job.time_limit,
         queue_position=job.queue_position,
         version=job.version,
+        disk_needed=job.disk_needed,
+        output_bytes=job.output_bytes,
     )
     for attempt in job.attempts:
         message.attempts.add(

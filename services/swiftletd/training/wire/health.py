@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -14,6 +15,7 @@ from swiftlet.training.v1 import training_service_pb2 as pb
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.ids import rfc3339
 from swiftletd.kernel.redis.client import UNREACHABLE, Redis, RedisError
+from swiftletd.training.storage import Standing, Storage
 
 TIMEOUT = 1.0  # seconds that a part has to answer
 
@@ -22,9 +24,14 @@ class HealthCheck:
     """Asks the parts. `channels` by the name that the contract gives them."""
 
     def __init__(
-        self, redis: Redis, channels: Mapping[str, grpc.aio.Channel], gpu: grpc.aio.Channel, clock: Clock
+        self,
+        redis: Redis,
+        channels: Mapping[str, grpc.aio.Channel],
+        gpu: grpc.aio.Channel,
+        clock: Clock,
+        storage: Storage,
     ) -> None:
-        self._redis, self._channels, self._clock = redis, channels, clock
+        self._redis, self._channels, self._clock, self._storage = redis, channels, clock, storage
         self._gpu = gpu_service_pb2_grpc.GpuServiceStub(gpu)
 
     async def ask(self) -> pb.Health:
@@ -40,6 +47,7 @@ class HealthCheck:
             services=services,
             gpu_count=count,
             version=version("swiftletd"),
+            **_disks(self._storage.standing()),
         )
 
     async def _ask_redis(self) -> str:
@@ -65,3 +73,25 @@ class HealthCheck:
         except grpc.aio.AioRpcError:
             return 0
         return sum(1 for gpu in answer.gpus if gpu.uuid.startswith(("GPU-", "MIG-")))
+
+
+def _disks(standing: Standing) -> dict[str, Any]:
+    """How full the disks are, as was last seen."""
+    disks = [
+        pb.DiskStatus(
+            path=level.path,
+            used_bytes=level.used,
+            total_bytes=level.total,
+            promised_bytes=level.promised,
+            high=level.high,
+        )
+        for level in standing.levels
+        if level.path
+    ]
+    outputs = pb.OutputsStatus(
+        used_bytes=standing.outputs,
+        promised_bytes=standing.promised,
+        limit_bytes=standing.limit,
+        high=any(level.high for level in standing.levels if not level.path),
+    )
+    return {"disks": disks, "outputs": outputs}

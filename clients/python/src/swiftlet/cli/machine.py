@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from swiftlet.gpu.v1.gpu_pb2 import Gpu, GpuHolder
+    from swiftlet.training.v1.training_service_pb2 import DiskStatus, Health, OutputsStatus
 
 
 @click.command("gpus")
@@ -110,9 +111,25 @@ def health(app: App, as_json: bool) -> None:
     else:
         parts = [(name, render.status(plain(said))) for name, said in sorted(found.services.items())]
         about = [("version", found.version), ("gpus", str(found.gpu_count))]
-        app.show(render.fields([("suite", render.status(state)), *parts, *about]))
+        app.show(render.fields([("suite", render.status(state)), *parts, *about, *_disks(found)]))
     if state != "healthy":
         raise click.exceptions.Exit(FAILED)
+
+
+def _disks(found: Health) -> list[tuple[str, str | Text]]:
+    disks = [
+        (f"disk {disk.path}", _fullness(disk.used_bytes, disk.total_bytes, disk)) for disk in found.disks
+    ]
+    outputs = found.outputs
+    if outputs.limit_bytes:
+        return [*disks, ("results", _fullness(outputs.used_bytes, outputs.limit_bytes, outputs))]
+    return [*disks, ("results", render.size(outputs.used_bytes))]
+
+
+def _fullness(used: float, total: float, of: DiskStatus | OutputsStatus) -> str | Text:
+    coming = f", {render.size(of.promised_bytes)} to come" if of.promised_bytes else ""
+    text = f"{render.size(used)} of {render.size(total)} ({used / max(1.0, total):.0%}){coming}"
+    return render.warning(f"{text}, nearly full") if of.high else text
 
 
 @click.command("system")

@@ -76,6 +76,11 @@ def status(word: str) -> Text:
     return Text(*coloured(word))
 
 
+def warning(text: str) -> Text:
+    """What somebody should look after."""
+    return Text(plain(text), LEVEL_STYLES["WARNING"])
+
+
 def coloured(word: str) -> tuple[str, str]:
     """A status and its colour, as a part of a line."""
     return word, STATUS_STYLES.get(word, "")

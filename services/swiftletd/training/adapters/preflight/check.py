@@ -38,7 +38,8 @@ class LocalPreflight:
 
     def _check(self, job: Job) -> Job:
         order = _order(job)
-        checked = self.facts(order).order if self._reads else confine(order, self._places)
+        facts = self.facts(order) if self._reads else Facts(order=confine(order, self._places))
+        checked = facts.order
         _refuse_leftovers(checked.output_dir, job.id)
         return replace(
             job,
@@ -46,6 +47,7 @@ class LocalPreflight:
             data_path=checked.data_path,
             output_dir=checked.output_dir,
             params=to_dict(checked.params),
+            disk_needed=facts.disk_needed,
         )
 
     def facts(self, order: Order) -> Facts:

@@ -10,7 +10,7 @@ from swiftletd.training.adapters.preflight.dataset import LocalDataset, Look, re
 from swiftletd.training.adapters.preflight.files import Unreadable, read_object
 from swiftletd.training.adapters.preflight.model import LocalModel, read_model
 from swiftletd.training.adapters.preflight.order import PRESETS, Facts, Order, resolved
-from swiftletd.training.adapters.preflight.output import output_fault, room_fault
+from swiftletd.training.adapters.preflight.output import output_fault
 from swiftletd.training.adapters.preflight.places import Places, is_hub_dataset, is_hub_model, is_there
 from swiftletd.training.adapters.preflight.resume import check_checkpoint
 from swiftletd.training.domain.checkpoint_size import disk_needed, model_size
@@ -141,10 +141,7 @@ class _Inspection:
             return 0
         size = model_size(model.weights_bytes, model.clues.config)
         keep = order.keep_optimizer or not order.params.save_only_model
-        needed = disk_needed(size, order.params, keep_optimizer=keep)
-        if fault := self._guarded("output_dir", lambda: room_fault(Path(path), needed)):
-            self.faults.append(fault)
-        return needed
+        return disk_needed(size, order.params, keep_optimizer=keep)
 
     # ---------------------------------------------------------------- how faults are told
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dswiftlet/event/v1/event.proto\x12\x11swiftlet.event.v1\"\x96\x05\n\x05\x45vent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04time\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12:\n\x0ework_submitted\x18\n \x01(\x0b\x32 .swiftlet.event.v1.WorkSubmittedH\x00\x12:\n\x0ework_withdrawn\x18\x0b \x01(\x0b\x32 .swiftlet.event.v1.WorkWithdrawnH\x00\x12\x36\n\x0cwork_waiting\x18\x0c \x01(\x0b\x32\x1e.swiftlet.event.v1.WorkWaitingH\x00\x12\x38\n\rlease_granted\x18\r \x01(\x0b\x32\x1f.swiftlet.event.v1.LeaseGrantedH\x00\x12\x34\n\x0blease_ended\x18\x0e \x01(\x0b\x32\x1d.swiftlet.event.v1.LeaseEndedH\x00\x12\x36\n\x0cwork_removed\x18\x0f \x01(\x0b\x32\x1e.swiftlet.event.v1.WorkRemovedH\x00\x12\x34\n\x0brun_started\x18\x10 \x01(\x0b\x32\x1d.swiftlet.event.v1.RunStartedH\x00\x12\x39\n\x0erun_step_ended\x18\x11 \x01(\x0b\x32\x1f.swiftlet.event.v1.RunStepEndedH\x00\x12\x30\n\trun_ended\x18\x12 \x01(\x0b\x32\x1b.swiftlet.event.v1.RunEndedH\x00\x12\x38\n\rstate_changed\x18\x13 \x01(\x0b\x32\x1f.swiftlet.event.v1.StateChangedH\x00\x42\t\n\x07payload\"\xd2\x01\n\x0bWorkRequest\x12\x0c\n\x04gpus\x18\x01 \x01(\x05\x12\x12\n\nmemory_mib\x18\x02 \x01(\x05\x12\x10\n\x08gpu_name\x18\x03 \x01(\t\x12\x16\n\x0emin_memory_mib\x18\x04 \x01(\x05\x12\x14\n\x0csame_machine\x18\x05 \x01(\x08\x12\x12\n\ntime_limit\x18\x06 \x01(\x01\x12\x16\n\x0e\x65\x61rliest_start\x18\x07 \x01(\x01\x12\x10\n\x08priority\x18\x08 \x01(\x05\x12\x0f\n\x07project\x18\t \x01(\t\x12\x12\n\nsimilarity\x18\n \x01(\t\"}\n\rWorkSubmitted\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12/\n\x07request\x18\x05 \x01(\x0b\x32\x1e.swiftlet.event.v1.WorkRequest\"\x1e\n\rWorkWithdrawn\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\"d\n\x0bWorkWaiting\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0e\x65stimated_wait\x18\x05 \x01(\x01\"x\n\x0cLeaseGranted\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x03\x12\x0f\n\x07\x64\x65vices\x18\x03 \x03(\t\x12\x17\n\x0fvisible_devices\x18\x04 \x01(\t\x12\x0f\n\x07gpu_ids\x18\x05 \x01(\t\x12\x0f\n\x07machine\x18\x06 \x01(\t\"I\n\nLeaseEnded\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x03\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x1c\n\x0bWorkRemoved\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\"@\n\nRunStarted\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x12\n\nrunner_pid\x18\x02 \x01(\x05\x12\x11\n\tchild_pid\x18\x03 \x01(\x05\"\x98\x01\n\x0cRunStepEnded\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x11\n\texit_code\x18\x03 \x01(\x05\x12\x0f\n\x07success\x18\x04 \x01(\x08\x12\x13\n\x0bresult_path\x18\x05 \x01(\t\x12\x12\n\nfinal_loss\x18\x06 \x01(\x01\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\x12\x0f\n\x07stopped\x18\x08 \x01(\t\"9\n\x08RunEnded\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0f\n\x07success\x18\x02 \x01(\x08\x12\x0f\n\x07stopped\x18\x03 \x01(\t\"(\n\x0cStateChanged\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dswiftlet/event/v1/event.proto\x12\x11swiftlet.event.v1\"\xca\x05\n\x05\x45vent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04time\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12:\n\x0ework_submitted\x18\n \x01(\x0b\x32 .swiftlet.event.v1.WorkSubmittedH\x00\x12:\n\x0ework_withdrawn\x18\x0b \x01(\x0b\x32 .swiftlet.event.v1.WorkWithdrawnH\x00\x12\x36\n\x0cwork_waiting\x18\x0c \x01(\x0b\x32\x1e.swiftlet.event.v1.WorkWaitingH\x00\x12\x38\n\rlease_granted\x18\r \x01(\x0b\x32\x1f.swiftlet.event.v1.LeaseGrantedH\x00\x12\x34\n\x0blease_ended\x18\x0e \x01(\x0b\x32\x1d.swiftlet.event.v1.LeaseEndedH\x00\x12\x36\n\x0cwork_removed\x18\x0f \x01(\x0b\x32\x1e.swiftlet.event.v1.WorkRemovedH\x00\x12\x34\n\x0brun_started\x18\x10 \x01(\x0b\x32\x1d.swiftlet.event.v1.RunStartedH\x00\x12\x39\n\x0erun_step_ended\x18\x11 \x01(\x0b\x32\x1f.swiftlet.event.v1.RunStepEndedH\x00\x12\x30\n\trun_ended\x18\x12 \x01(\x0b\x32\x1b.swiftlet.event.v1.RunEndedH\x00\x12\x38\n\rstate_changed\x18\x13 \x01(\x0b\x32\x1f.swiftlet.event.v1.StateChangedH\x00\x12\x32\n\ndisk_level\x18\x14 \x01(\x0b\x32\x1c.swiftlet.event.v1.DiskLevelH\x00\x42\t\n\x07payload\"\xd2\x01\n\x0bWorkRequest\x12\x0c\n\x04gpus\x18\x01 \x01(\x05\x12\x12\n\nmemory_mib\x18\x02 \x01(\x05\x12\x10\n\x08gpu_name\x18\x03 \x01(\t\x12\x16\n\x0emin_memory_mib\x18\x04 \x01(\x05\x12\x14\n\x0csame_machine\x18\x05 \x01(\x08\x12\x12\n\ntime_limit\x18\x06 \x01(\x01\x12\x16\n\x0e\x65\x61rliest_start\x18\x07 \x01(\x01\x12\x10\n\x08priority\x18\x08 \x01(\x05\x12\x0f\n\x07project\x18\t \x01(\t\x12\x12\n\nsimilarity\x18\n \x01(\t\"}\n\rWorkSubmitted\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\x05\x12/\n\x07request\x18\x05 \x01(\x0b\x32\x1e.swiftlet.event.v1.WorkRequest\"\x1e\n\rWorkWithdrawn\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\"d\n\x0bWorkWaiting\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x16\n\x0e\x65stimated_wait\x18\x05 \x01(\x01\"x\n\x0cLeaseGranted\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x03\x12\x0f\n\x07\x64\x65vices\x18\x03 \x03(\t\x12\x17\n\x0fvisible_devices\x18\x04 \x01(\t\x12\x0f\n\x07gpu_ids\x18\x05 \x01(\t\x12\x0f\n\x07machine\x18\x06 \x01(\t\"I\n\nLeaseEnded\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x03\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x1c\n\x0bWorkRemoved\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\"@\n\nRunStarted\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x12\n\nrunner_pid\x18\x02 \x01(\x05\x12\x11\n\tchild_pid\x18\x03 \x01(\x05\"\x98\x01\n\x0cRunStepEnded\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x11\n\texit_code\x18\x03 \x01(\x05\x12\x0f\n\x07success\x18\x04 \x01(\x08\x12\x13\n\x0bresult_path\x18\x05 \x01(\t\x12\x12\n\nfinal_loss\x18\x06 \x01(\x01\x12\x0f\n\x07seconds\x18\x07 \x01(\x01\x12\x0f\n\x07stopped\x18\x08 \x01(\t\"9\n\x08RunEnded\x12\x0b\n\x03run\x18\x01 \x01(\t\x12\x0f\n\x07success\x18\x02 \x01(\x08\x12\x0f\n\x07stopped\x18\x03 \x01(\t\"(\n\x0cStateChanged\x12\x0c\n\x04\x66rom\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\"y\n\tDiskLevel\x12\x0f\n\x07machine\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x12\n\nused_bytes\x18\x03 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x03\x12\x16\n\x0epromised_bytes\x18\x05 \x01(\x03\x12\x0c\n\x04high\x18\x06 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,27 +32,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'swiftlet.event.v1.event_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EVENT']._serialized_start=53
-  _globals['_EVENT']._serialized_end=715
-  _globals['_WORKREQUEST']._serialized_start=718
-  _globals['_WORKREQUEST']._serialized_end=928
-  _globals['_WORKSUBMITTED']._serialized_start=930
-  _globals['_WORKSUBMITTED']._serialized_end=1055
-  _globals['_WORKWITHDRAWN']._serialized_start=1057
-  _globals['_WORKWITHDRAWN']._serialized_end=1087
-  _globals['_WORKWAITING']._serialized_start=1089
-  _globals['_WORKWAITING']._serialized_end=1189
-  _globals['_LEASEGRANTED']._serialized_start=1191
-  _globals['_LEASEGRANTED']._serialized_end=1311
-  _globals['_LEASEENDED']._serialized_start=1313
-  _globals['_LEASEENDED']._serialized_end=1386
-  _globals['_WORKREMOVED']._serialized_start=1388
-  _globals['_WORKREMOVED']._serialized_end=1416
-  _globals['_RUNSTARTED']._serialized_start=1418
-  _globals['_RUNSTARTED']._serialized_end=1482
-  _globals['_RUNSTEPENDED']._serialized_start=1485
-  _globals['_RUNSTEPENDED']._serialized_end=1637
-  _globals['_RUNENDED']._serialized_start=1639
-  _globals['_RUNENDED']._serialized_end=1696
-  _globals['_STATECHANGED']._serialized_start=1698
-  _globals['_STATECHANGED']._serialized_end=1738
+  _globals['_EVENT']._serialized_end=767
+  _globals['_WORKREQUEST']._serialized_start=770
+  _globals['_WORKREQUEST']._serialized_end=980
+  _globals['_WORKSUBMITTED']._serialized_start=982
+  _globals['_WORKSUBMITTED']._serialized_end=1107
+  _globals['_WORKWITHDRAWN']._serialized_start=1109
+  _globals['_WORKWITHDRAWN']._serialized_end=1139
+  _globals['_WORKWAITING']._serialized_start=1141
+  _globals['_WORKWAITING']._serialized_end=1241
+  _globals['_LEASEGRANTED']._serialized_start=1243
+  _globals['_LEASEGRANTED']._serialized_end=1363
+  _globals['_LEASEENDED']._serialized_start=1365
+  _globals['_LEASEENDED']._serialized_end=1438
+  _globals['_WORKREMOVED']._serialized_start=1440
+  _globals['_WORKREMOVED']._serialized_end=1468
+  _globals['_RUNSTARTED']._serialized_start=1470
+  _globals['_RUNSTARTED']._serialized_end=1534
+  _globals['_RUNSTEPENDED']._serialized_start=1537
+  _globals['_RUNSTEPENDED']._serialized_end=1689
+  _globals['_RUNENDED']._serialized_start=1691
+  _globals['_RUNENDED']._serialized_end=1748
+  _globals['_STATECHANGED']._serialized_start=1750
+  _globals['_STATECHANGED']._serialized_end=1790
+  _globals['_DISKLEVEL']._serialized_start=1792
+  _globals['_DISKLEVEL']._serialized_end=1913
 # @@protoc_insertion_point(module_scope)

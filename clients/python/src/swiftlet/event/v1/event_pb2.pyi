@@ -41,6 +41,7 @@ class Event(_message.Message):
     RUN_STEP_ENDED_FIELD_NUMBER: _builtins.int
     RUN_ENDED_FIELD_NUMBER: _builtins.int
     STATE_CHANGED_FIELD_NUMBER: _builtins.int
+    DISK_LEVEL_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """What happened, for people and filters: "training.job.created", "gpu.lease.granted"."""
     subject: _builtins.str
@@ -91,6 +92,10 @@ class Event(_message.Message):
     def state_changed(self) -> Global___StateChanged:
         """A job or deployment changed its state."""
 
+    @_builtins.property
+    def disk_level(self) -> Global___DiskLevel:
+        """A disk is nearly full, or well again."""
+
     def __init__(
         self,
         *,
@@ -109,12 +114,13 @@ class Event(_message.Message):
         run_step_ended: Global___RunStepEnded | None = ...,
         run_ended: Global___RunEnded | None = ...,
         state_changed: Global___StateChanged | None = ...,
+        disk_level: Global___DiskLevel | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_ended", b"lease_ended", "lease_granted", b"lease_granted", "payload", b"payload", "run_ended", b"run_ended", "run_started", b"run_started", "run_step_ended", b"run_step_ended", "state_changed", b"state_changed", "work_removed", b"work_removed", "work_submitted", b"work_submitted", "work_waiting", b"work_waiting", "work_withdrawn", b"work_withdrawn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["disk_level", b"disk_level", "lease_ended", b"lease_ended", "lease_granted", b"lease_granted", "payload", b"payload", "run_ended", b"run_ended", "run_started", b"run_started", "run_step_ended", b"run_step_ended", "state_changed", b"state_changed", "work_removed", b"work_removed", "work_submitted", b"work_submitted", "work_waiting", b"work_waiting", "work_withdrawn", b"work_withdrawn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_ended", b"lease_ended", "lease_granted", b"lease_granted", "message", b"message", "payload", b"payload", "run_ended", b"run_ended", "run_started", b"run_started", "run_step_ended", b"run_step_ended", "state_changed", b"state_changed", "subject", b"subject", "time", b"time", "type", b"type", "version", b"version", "work_removed", b"work_removed", "work_submitted", b"work_submitted", "work_waiting", b"work_waiting", "work_withdrawn", b"work_withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disk_level", b"disk_level", "lease_ended", b"lease_ended", "lease_granted", b"lease_granted", "message", b"message", "payload", b"payload", "run_ended", b"run_ended", "run_started", b"run_started", "run_step_ended", b"run_step_ended", "state_changed", b"state_changed", "subject", b"subject", "time", b"time", "type", b"type", "version", b"version", "work_removed", b"work_removed", "work_submitted", b"work_submitted", "work_waiting", b"work_waiting", "work_withdrawn", b"work_withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["work_submitted", "work_withdrawn", "work_waiting", "lease_granted", "lease_ended", "work_removed", "run_started", "run_step_ended", "run_ended", "state_changed"]  # noqa: Y015
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["work_submitted", "work_withdrawn", "work_waiting", "lease_granted", "lease_ended", "work_removed", "run_started", "run_step_ended", "run_ended", "state_changed", "disk_level"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
 
@@ -510,3 +516,45 @@ class StateChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StateChanged: _TypeAlias = StateChanged  # noqa: Y015
+
+@_typing.final
+class DiskLevel(_message.Message):
+    """How full a disk is, or what the results of all jobs take of their limit. Has no version: the last one counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MACHINE_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    USED_BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    PROMISED_BYTES_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    machine: _builtins.str
+    """The machine."""
+    path: _builtins.str
+    """A path on the disk; empty for the limit of all results (DISK_LIMIT_GB)."""
+    used_bytes: _builtins.int
+    """Bytes that are used."""
+    total_bytes: _builtins.int
+    """Bytes that there are."""
+    promised_bytes: _builtins.int
+    """Bytes that jobs which run or wait may still write there."""
+    high: _builtins.bool
+    """True if it is nearly full."""
+    def __init__(
+        self,
+        *,
+        machine: _builtins.str = ...,
+        path: _builtins.str = ...,
+        used_bytes: _builtins.int = ...,
+        total_bytes: _builtins.int = ...,
+        promised_bytes: _builtins.int = ...,
+        high: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "machine", b"machine", "path", b"path", "promised_bytes", b"promised_bytes", "total_bytes", b"total_bytes", "used_bytes", b"used_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiskLevel: _TypeAlias = DiskLevel  # noqa: Y015

@@ -228,6 +228,8 @@ class TrainingJob(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     QUEUE_POSITION_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    DISK_NEEDED_FIELD_NUMBER: _builtins.int
+    OUTPUT_BYTES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id, chosen by the server or the client."""
     status: Global___JobStatus.ValueType
@@ -290,6 +292,10 @@ class TrainingJob(_message.Message):
     """Place in the queue while it is queued, as last told; 0 else."""
     version: _builtins.int
     """Changes with each change of the job."""
+    disk_needed: _builtins.float
+    """Bytes that its results may take, as far as could be told before it began; 0 if unknown."""
+    output_bytes: _builtins.float
+    """Bytes that its results took soon after it had ended; 0 until then."""
     @_builtins.property
     def train_params(self) -> _params_pb2.TrainingParams:
         """The parameters that are in force, defaults included."""
@@ -339,10 +345,12 @@ class TrainingJob(_message.Message):
         attempts: _abc.Iterable[Global___Attempt] | None = ...,
         queue_position: _builtins.int = ...,
         version: _builtins.int = ...,
+        disk_needed: _builtins.float = ...,
+        output_bytes: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources", "train_params", b"train_params"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "attempts", b"attempts", "checkpoint_path", b"checkpoint_path", "completed_at", b"completed_at", "created_at", b"created_at", "data_path", b"data_path", "error_message", b"error_message", "export_completed", b"export_completed", "export_error", b"export_error", "export_path", b"export_path", "export_time", b"export_time", "failure_reason", b"failure_reason", "final_loss", b"final_loss", "gpu_id", b"gpu_id", "id", b"id", "log_file_path", b"log_file_path", "max_retries", b"max_retries", "method", b"method", "model_path", b"model_path", "output_dir", b"output_dir", "priority", b"priority", "process_id", b"process_id", "progress", b"progress", "project", b"project", "queue_position", b"queue_position", "resources", b"resources", "started_at", b"started_at", "status", b"status", "task_type", b"task_type", "time_limit", b"time_limit", "train_params", b"train_params", "trainer_type", b"trainer_type", "training_time", b"training_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "attempts", b"attempts", "checkpoint_path", b"checkpoint_path", "completed_at", b"completed_at", "created_at", b"created_at", "data_path", b"data_path", "disk_needed", b"disk_needed", "error_message", b"error_message", "export_completed", b"export_completed", "export_error", b"export_error", "export_path", b"export_path", "export_time", b"export_time", "failure_reason", b"failure_reason", "final_loss", b"final_loss", "gpu_id", b"gpu_id", "id", b"id", "log_file_path", b"log_file_path", "max_retries", b"max_retries", "method", b"method", "model_path", b"model_path", "output_bytes", b"output_bytes", "output_dir", b"output_dir", "priority", b"priority", "process_id", b"process_id", "progress", b"progress", "project", b"project", "queue_position", b"queue_position", "resources", b"resources", "started_at", b"started_at", "status", b"status", "task_type", b"task_type", "time_limit", b"time_limit", "train_params", b"train_params", "trainer_type", b"trainer_type", "training_time", b"training_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1300,6 +1300,8 @@ class Health(_message.Message):
     SERVICES_FIELD_NUMBER: _builtins.int
     GPU_COUNT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    DISKS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
     status: Global___HealthStatus.ValueType
     """Of the whole."""
     timestamp: _builtins.str
@@ -1312,6 +1314,14 @@ class Health(_message.Message):
     def services(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """"healthy" or what is wrong, by part: redis, gpu_manager, training, deploy."""
 
+    @_builtins.property
+    def disks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DiskStatus]:
+        """The disks that the suite and its jobs write to."""
+
+    @_builtins.property
+    def outputs(self) -> Global___OutputsStatus:
+        """What the results of all jobs take."""
+
     def __init__(
         self,
         *,
@@ -1320,14 +1330,88 @@ class Health(_message.Message):
         services: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         gpu_count: _builtins.int = ...,
         version: _builtins.str = ...,
+        disks: _abc.Iterable[Global___DiskStatus] | None = ...,
+        outputs: Global___OutputsStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["outputs", b"outputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gpu_count", b"gpu_count", "services", b"services", "status", b"status", "timestamp", b"timestamp", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disks", b"disks", "gpu_count", b"gpu_count", "outputs", b"outputs", "services", b"services", "status", b"status", "timestamp", b"timestamp", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Health: _TypeAlias = Health  # noqa: Y015
+
+@_typing.final
+class DiskStatus(_message.Message):
+    """How full a disk is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    USED_BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    PROMISED_BYTES_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """A path on it."""
+    used_bytes: _builtins.float
+    """Bytes that are used."""
+    total_bytes: _builtins.float
+    """Bytes that there are."""
+    promised_bytes: _builtins.float
+    """Bytes that jobs which run or wait may still write there."""
+    high: _builtins.bool
+    """True if it is fuller than DISK_HIGH_WATER."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        used_bytes: _builtins.float = ...,
+        total_bytes: _builtins.float = ...,
+        promised_bytes: _builtins.float = ...,
+        high: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "path", b"path", "promised_bytes", b"promised_bytes", "total_bytes", b"total_bytes", "used_bytes", b"used_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiskStatus: _TypeAlias = DiskStatus  # noqa: Y015
+
+@_typing.final
+class OutputsStatus(_message.Message):
+    """What the results of all jobs take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USED_BYTES_FIELD_NUMBER: _builtins.int
+    PROMISED_BYTES_FIELD_NUMBER: _builtins.int
+    LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    used_bytes: _builtins.float
+    """Bytes that they take."""
+    promised_bytes: _builtins.float
+    """Bytes that jobs which run or wait may still write."""
+    limit_bytes: _builtins.float
+    """Bytes that they may take (DISK_LIMIT_GB); 0 for no limit."""
+    high: _builtins.bool
+    """True if they take more of it than DISK_HIGH_WATER."""
+    def __init__(
+        self,
+        *,
+        used_bytes: _builtins.float = ...,
+        promised_bytes: _builtins.float = ...,
+        limit_bytes: _builtins.float = ...,
+        high: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "limit_bytes", b"limit_bytes", "promised_bytes", b"promised_bytes", "used_bytes", b"used_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutputsStatus: _TypeAlias = OutputsStatus  # noqa: Y015
 
 @_typing.final
 class GetMetricsRequest(_message.Message):
