@@ -9,7 +9,14 @@ from collections.abc import Callable
 
 from swiftletd.runner.child import Child, is_rank
 from swiftletd.runner.console import Console
-from swiftletd.runner.processes import Process, all_processes, reap_orphans
+from swiftletd.runner.processes import (
+    Process,
+    all_pids,
+    all_processes,
+    has_children,
+    of_run,
+    reap_orphans,
+)
 from swiftletd.runner.sweeping import select, signal_all
 
 # After its leader has ended, the rest gets at most so long: data loading workers take up to 5 s to notice.
@@ -32,6 +39,8 @@ class Ending:
     def living(self, child: Child | None = None) -> list[Process]:
         """What lives of the run now."""
         reap_orphans(but=child.pid if child is not None else 0)
+        if not has_children() and not of_run(self._run, all_pids()):
+            return []
         return select(all_processes(), self._run, below=os.getpid())
 
     def ask(self, child: Child, *, trainers_only: bool, grace: float) -> None:
@@ -58,17 +67,19 @@ class Ending:
             signal_all(left, signal.SIGTERM)
             signal_all(left, signal.SIGCONT)
             self._wait(lambda: not self.living(child), grace)
-        self._kill(child)
+            left = self.living(child)
+        self._kill(left, child)
 
-    def _kill(self, child: Child | None) -> None:
+    def _kill(self, living: list[Process], child: Child | None) -> None:
         pause, complain_at = FIRST_LOOK, time.monotonic()
-        while living := self.living(child):
+        while living:
             if time.monotonic() >= complain_at:
                 self._console.say(f"SIGKILL to {_count(living)}.")
                 complain_at = time.monotonic() + COMPLAIN_SECONDS
             signal_all(living, signal.SIGKILL)
             self._console.pump(pause)
             pause = min(2 * pause, LONGEST_LOOK)
+            living = self.living(child)
 
     def _wait(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds

@@ -11,12 +11,11 @@ import os
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 # Every process of a run carries it in its environment.
 MARK = "SWIFTLET_RUN"
 
-_PROC = Path("/proc")
+_PROC = "/proc"
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -40,16 +39,15 @@ class Process:
 
 def _thread_count(pid: int) -> int:
     try:
-        return sum(1 for _ in os.scandir(_PROC / str(pid) / "task"))
+        return sum(1 for _ in os.scandir(f"{_PROC}/{pid}/task"))
     except OSError:
         return 0
 
 
 def read_process(pid: int) -> Process | None:
     """The process as it is now; None if there is none."""
-    try:
-        raw = (_PROC / str(pid) / "stat").read_bytes()
-    except OSError:
+    raw = _read(pid, "stat")
+    if not raw:
         return None
     # The name in parentheses may hold spaces and parentheses itself.
     fields = raw[raw.rindex(b")") + 2 :].split()
@@ -62,9 +60,14 @@ def is_alive(pid: int, start_time: int) -> bool:
     return process is not None and process.start_time == start_time and not process.is_gone
 
 
+def all_pids() -> list[int]:
+    """The pid of every process of the machine (or container)."""
+    return [int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdecimal()]
+
+
 def all_processes() -> dict[int, Process]:
     """Every process of the machine (or container), by pid."""
-    found = [read_process(int(entry.name)) for entry in os.scandir(_PROC) if entry.name.isdecimal()]
+    found = [read_process(pid) for pid in all_pids()]
     return {process.pid: process for process in found if process is not None}
 
 
@@ -85,20 +88,22 @@ def descendants(table: Mapping[int, Process], roots: Iterable[int]) -> set[int]:
 
 def environment(pid: int) -> dict[str, str]:
     """The environment that a process was started with; empty if it is gone or not ours to read."""
-    raw = _raw_environment(pid)
+    raw = _read(pid, "environ")
     pairs = (entry.partition(b"=") for entry in raw.split(b"\0") if entry)
     return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, _, value in pairs}
 
 
-def of_run(run: str, table: Mapping[int, Process]) -> set[int]:
-    """Pids of the processes that carry the mark of this run."""
+def of_run(run: str, pids: Iterable[int]) -> set[int]:
+    """Those that carry the mark of this run."""
     mark = f"\0{MARK}={run}\0".encode()
-    return {pid for pid in table if mark in b"\0" + _raw_environment(pid) + b"\0"}
+    return {pid for pid in pids if mark in b"\0" + _read(pid, "environ") + b"\0"}
 
 
-def _raw_environment(pid: int) -> bytes:
+def _read(pid: int, name: str) -> bytes:
+    """A file of /proc without Path and buffers: all processes of a machine are looked at in one go."""
     try:
-        return (_PROC / str(pid) / "environ").read_bytes()
+        with open(f"{_PROC}/{pid}/{name}", "rb", buffering=0) as file:  # noqa: PTH123
+            return file.read()
     except OSError:
         return b""
 
@@ -126,6 +131,15 @@ def become_subreaper() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) failed")
+
+
+def has_children() -> bool:
+    """True if there is a process below this one. For a subreaper that counts all generations."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def reap_orphans(but: int = 0) -> None:

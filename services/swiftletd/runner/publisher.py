@@ -123,7 +123,8 @@ class Publisher:
                 continue
             self._succeeded()
             done = ending and not more
-            self._pause(more)
+            if not done:
+                self._pause(more)
         self._leave()
 
     def _round(self, *, beat: bool) -> bool:
