@@ -11,8 +11,9 @@ from typing import Any
 
 from support.redis import RedisServer
 from support.waiting import eventually
+from swiftletd.runner.launching import Spawner
 from swiftletd.runner.processes import read_process
-from swiftletd.runner.rundir import RunDir, end_processes, find_processes, launch
+from swiftletd.runner.rundir import RunDir, end_processes, find_processes
 
 FAKE_SWIFT = Path(__file__).with_name("fake_swift.py")
 EVENTS, TAIL = "swiftlet:{runs}:events", "swiftlet:{runs}:tail"
@@ -25,8 +26,16 @@ class FakeRun:
     """
 
     def __init__(
-        self, path: Path, redis_url: str, *, steps: int = 10, fake: dict[str, Any] | None = None, **spec: Any
+        self,
+        path: Path,
+        redis_url: str,
+        launcher: Spawner,
+        *,
+        steps: int = 10,
+        fake: dict[str, Any] | None = None,
+        **spec: Any,
     ):
+        self._launcher = launcher
         self.name = f"training-{path.name}-1"
         self.directory = RunDir(path)
         self.out = path / "out"
@@ -63,7 +72,7 @@ class FakeRun:
         return self.start_again()
 
     def start_again(self) -> bool:
-        return launch(sys.executable, self.directory.path)
+        return self._launcher.launch(self.directory.path)
 
     def complete(self) -> dict[str, Any]:
         """Start, and wait until the runner has left; what exit.json says."""

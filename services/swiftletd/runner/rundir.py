@@ -1,6 +1,6 @@
 """The directory of a run: what is where in it, and the reading side that the services use.
 
-Everything here is standard library and blocks on files for moments only, except `launch` and
+Everything here is standard library and blocks on files for moments only, except `Launcher` and
 `end_processes`, which an asyncio program calls in a thread.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from swiftletd.runner import files
 from swiftletd.runner.events import events_of
-from swiftletd.runner.launching import LaunchError, launch
+from swiftletd.runner.launching import Launcher, LaunchError
 from swiftletd.runner.log import STDERR, STDOUT, SWIFTLET, LogLine, LogReader, parse_lines
 from swiftletd.runner.processes import Process, is_alive, read_process, send
 from swiftletd.runner.sweeping import end_processes, find_processes
@@ -26,6 +26,7 @@ __all__ = [
     "STOP_WORDS",
     "SWIFTLET",
     "LaunchError",
+    "Launcher",
     "LogLine",
     "Process",
     "RunDir",
@@ -33,7 +34,6 @@ __all__ = [
     "bury",
     "end_processes",
     "find_processes",
-    "launch",
 ]
 
 CANCELLED, TIME_LIMIT, LEASE_REVOKED = "cancelled", "time_limit", "lease_revoked"
@@ -222,7 +222,7 @@ class RunDir:
         return found, offset
 
 
-def bury(python: Path | str, directory: RunDir, grace: float) -> None:
+def bury(launcher: Launcher, directory: RunDir, grace: float) -> None:
     """End what a dead runner left behind, as `end_processes` does.
 
     Then a new runner writes down how the run ended and tells everybody: that gives its GPUs back at once,
@@ -231,7 +231,7 @@ def bury(python: Path | str, directory: RunDir, grace: float) -> None:
     if spec := directory.spec():
         end_processes(spec["run"], grace)
     if directory.has_begun():
-        launch(python, directory.path)
+        launcher.launch(directory.path)
 
 
 class RunDirs:

@@ -17,6 +17,11 @@ from support.waiting import eventually
 from swiftletd.runner.processes import all_processes
 
 
+@pytest.fixture
+def launcher(either_launcher):
+    return either_launcher
+
+
 def test_a_run_whose_runner_died_is_lost_and_its_processes_are_ended(run, redis_server):
     story = run(steps=10_000, fake={"orphans": 1})
     story.start()

@@ -17,7 +17,12 @@ from support.waiting import eventually
 from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.runner.ports import FIRST, LAST
 from swiftletd.runner.processes import MARK, environment, read_process
-from swiftletd.runner.rundir import LaunchError, launch
+from swiftletd.runner.rundir import LaunchError
+
+
+@pytest.fixture
+def launcher(either_launcher):
+    return either_launcher
 
 
 def test_a_training_and_its_export(run, redis_server):
@@ -245,11 +250,11 @@ def test_a_spec_that_is_wrong_is_refused_at_the_start(run):
     assert not story.directory.is_alive()
 
 
-def test_a_directory_without_a_spec_is_refused(tmp_path):
+def test_a_directory_without_a_spec_is_refused(launcher, tmp_path):
     with pytest.raises(LaunchError, match="could not be started"):
-        launch(sys.executable, tmp_path / "nowhere")
+        launcher.launch(tmp_path / "nowhere")
     with pytest.raises(LaunchError, match=r"spec.json is missing"):
-        launch(sys.executable, tmp_path)
+        launcher.launch(tmp_path)
 
 
 def test_the_runner_is_nobodys_child_and_carries_no_mark(run, monkeypatch):
@@ -265,7 +270,7 @@ def test_the_runner_is_nobodys_child_and_carries_no_mark(run, monkeypatch):
 
 def test_a_runner_is_small():
     """What it imports is what it weighs; the budget is 40 MB."""
-    code = "import sys, swiftletd.runner.__main__; print(*sys.modules)"
+    code = "import sys, swiftletd.runner.__main__, swiftletd.runner.forkserver; print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -40,6 +40,7 @@ class LocalServers:
         self._launching = launching
         self._home = launching.runs / "deploy"
         self._dirs = rundir.RunDirs()
+        self._launcher = rundir.Launcher(sys.executable)
 
     def _dir(self, entry: str) -> RunDir:
         owner, _, attempt = entry.removeprefix("deploy-").rpartition("-")
@@ -69,7 +70,7 @@ class LocalServers:
         try:
             if run.spec() is None:
                 run.write_spec(spec)
-            rundir.launch(sys.executable, run.path)
+            self._launcher.launch(run.path)
         except (OSError, rundir.LaunchError) as error:
             raise LaunchFailed(str(error), "PROCESS_FAILED") from error
 
@@ -103,7 +104,7 @@ class LocalServers:
 
     def _bury(self, run: RunDir) -> None:
         try:
-            rundir.bury(sys.executable, run, self._launching.grace_seconds)
+            rundir.bury(self._launcher, run, self._launching.grace_seconds)
         except (OSError, rundir.LaunchError) as error:
             log.warning("burial_failed", run=str(run.path), error=str(error))
 

@@ -54,6 +54,7 @@ class LocalRuns:
         self._launching, self._schema = launching, schema
         self._home = launching.runs / "training"
         self._dirs = rundir.RunDirs()
+        self._launcher = rundir.Launcher(sys.executable)
 
     def _dir(self, job_id: str, entry: str) -> RunDir:
         return self._dirs[self._home / job_id / entry.removeprefix(f"training-{job_id}-")]
@@ -127,7 +128,7 @@ class LocalRuns:
         try:
             if run.spec() is None:
                 run.write_spec(spec)
-            rundir.launch(sys.executable, run.path)
+            self._launcher.launch(run.path)
         except (OSError, rundir.LaunchError) as error:
             raise LaunchFailed(str(error), "PROCESS_FAILED") from error
 
@@ -149,7 +150,7 @@ class LocalRuns:
 
     def _bury(self, run: RunDir) -> None:
         try:
-            rundir.bury(sys.executable, run, self._launching.grace_seconds)
+            rundir.bury(self._launcher, run, self._launching.grace_seconds)
         except (OSError, rundir.LaunchError) as error:
             log.warning("burial_failed", run=str(run.path), error=str(error))
 
@@ -175,7 +176,7 @@ class LocalRuns:
         runs = [RunDir(path) for path in home.glob("*")]
         for run in runs:
             if run.has_begun() and run.exit() is None and not run.is_alive():
-                rundir.launch(sys.executable, run.path)  # ends what its dead runner left behind
+                self._launcher.launch(run.path)  # ends what its dead runner left behind
         if any(run.is_alive() for run in runs):
             return False
         shutil.rmtree(home, ignore_errors=True)

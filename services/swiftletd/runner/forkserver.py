@@ -1,0 +1,69 @@
+"""`python -m swiftletd.runner.forkserver FD`: makes runners by forking, for the service that started it.
+
+A Python start with all imports costs 0.1 s of processor time, a fork a few milliseconds. The process has no
+threads and opens nothing, so that a fork of it is safe. It belongs to one service: requests come over a
+socket pair that only the two have, and when the service ends, or closes its side, it ends as well. It may be
+killed at any moment: who has the lock of a run directory is its runner, whoever was asked to start it.
+
+A request is the path of a run directory, with the handle of its runner.log; the answer is the exit code of
+`python -m swiftletd.runner --detach`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+import traceback
+from typing import NoReturn
+
+from swiftletd.runner.launching import FAILED, LONGEST_REQUEST
+from swiftletd.runner.starting import begin
+from swiftletd.runner.title import set_title
+
+TITLE = (sys.executable, "-P", "-m", "swiftletd.runner")
+
+
+def serve(channel: socket.socket) -> None:
+    """Answer requests until the other side is gone."""
+    set_title(*TITLE[:3], f"{TITLE[3]}.forkserver")
+    # What is there now stays shared with all runners: the collector must not touch it.
+    gc.collect()
+    gc.freeze()
+    while True:
+        request, handles, _, _ = socket.recv_fds(channel, LONGEST_REQUEST, 1)
+        if not request:
+            return
+        code = _fork(channel, os.fsdecode(request), handles[0])
+        os.close(handles[0])
+        channel.send(str(code).encode())
+
+
+def _fork(channel: socket.socket, run_dir: str, log: int) -> int:
+    """Fork a process that becomes or makes the runner, and wait until that is decided."""
+    pid = os.fork()
+    if pid == 0:
+        _become_runner(channel, run_dir, log)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _become_runner(channel: socket.socket, run_dir: str, log: int) -> NoReturn:
+    code = FAILED
+    try:
+        channel.close()
+        os.setsid()
+        os.chdir(run_dir)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        os.close(log)
+        set_title(*TITLE, "--detach", run_dir)
+        code = begin(run_dir, detach=True)
+    except BaseException:  # noqa: BLE001 whatever it is, this process must not go on as a second server
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
