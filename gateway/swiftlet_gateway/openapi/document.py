@@ -30,8 +30,9 @@ ERROR = {
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "A repeated request with the same key answers with what the first one made.",
-    "schema": {"type": "string"},
+    "description": "For seven days a repeated request with the same key does nothing more and gets the first"
+    " one's answer; another request with it is refused.",
+    "schema": {"type": "string", "maxLength": 128},
 }
 # Answers with their ordinary body under another code.
 UNHEALTHY = {"GetHealth": ("503", "A part of the suite is down.")}
@@ -98,7 +99,7 @@ def _parameters(rpc: Rpc, binding: Binding, schemas: Schemas) -> list[dict[str, 
                 found.append(_parameter(field, "path", schemas))
         elif not binding.body:
             found.append(_parameter(field, "query", schemas))
-    return [*found, IDEMPOTENCY_KEY] if rpc.success == 201 else found
+    return [*found, IDEMPOTENCY_KEY] if "request_id" in rpc.request.fields_by_name else found
 
 
 def _parameter(field: FieldDescriptor, place: str, schemas: Schemas) -> dict[str, Any]:

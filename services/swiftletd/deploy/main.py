@@ -65,8 +65,9 @@ async def serve(settings: DeploySettings) -> None:
             redis_url=url,
             grace_seconds=settings.stop_grace_seconds,
         )
+        store = RedisDeploymentStore(redis, clock)
         deploying = Deploying(
-            RedisDeploymentStore(redis, clock),
+            store,
             LocalServers(launching),
             HttpProber(http),
             LocalModels(training, settings.work_dir),
@@ -77,7 +78,7 @@ async def serve(settings: DeploySettings) -> None:
             patience=settings.answer_seconds,
             start_timeout=settings.deploy_start_timeout,
         )
-        server = Server("deploy", settings)
+        server = Server("deploy", settings, store.marks)
         watches = Watches(deploying, follower, server.gate.closing)
         servicer = DeployServicer(deploying, Queue(gpu, deploying.store), watches, clock)
         ears = Ears(deploying)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from swiftletd.deploy.domain.deployment import Change, Deployment
+from swiftletd.kernel.idempotency import UNKEYED, Once
 
 
 class Stale(Exception):
@@ -33,11 +34,17 @@ class DeploymentStore(Protocol):
         """The deployment, or None."""
         ...
 
-    async def commit(self, before: Deployment | None, change: Change, request_id: str = "") -> str:
+    async def commit(
+        self, before: Deployment | None, change: Change, once: Once[Deployment] = UNKEYED
+    ) -> None:
         """Keep the next version and lease its port to it, or free the port once it is over.
 
-        Returns the deployment's id, or the first one's if the request id is known. Raises Stale, PortTaken.
+        Raises Stale, PortTaken, Repeated.
         """
+        ...
+
+    async def improve(self, once: Once[Deployment], answer: bytes) -> None:
+        """Let repeats of a call have an answer that was known only after its effect."""
         ...
 
     async def page(self, state: str, offset: int, size: int) -> Page:

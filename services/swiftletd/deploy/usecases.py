@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from swiftletd.deploy.domain import decide
-from swiftletd.deploy.domain.deployment import RESTING, Change, Deployment, Happened, Lease, State
+from swiftletd.deploy.domain.deployment import RESTING, Change, Deployment, Lease, State
 from swiftletd.deploy.ports import (
     Answer,
     DeploymentStore,
@@ -24,10 +24,12 @@ from swiftletd.deploy.ports import (
 )
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import AlreadyExists, LimitReached, NotFound, ServiceError, WrongState
+from swiftletd.kernel.idempotency import UNKEYED, Once
 
 log = structlog.get_logger()
 
 Decision = Callable[[Deployment], Change | None]
+Made = Callable[[Deployment], Change]
 
 
 class Deploying:
@@ -62,19 +64,25 @@ class Deploying:
             raise NotFound("deployment", key)
         return it
 
-    async def create(self, it: Deployment, request_id: str) -> Deployment:
-        """Keep a new deployment with a port of its own."""
-        served = await self._models.resolve(it.model_path)
-        event = Happened(type="deploy.job.created", message="Created.")
+    async def create(
+        self, it: Deployment, once: Once[Deployment] = UNKEYED, *, auto_start: bool = False
+    ) -> tuple[Deployment, Answer | None]:
+        """Keep a new deployment with a port of its own; submit it too if it is to start by itself."""
+        ready = replace(it, served_path=await self._models.resolve(it.model_path))
+        if not auto_start:
+            return await self._keep(ready, decide.create, once), None
+        return await self._heard(it.entry(), lambda: self._keep(ready, decide.create_and_submit, once))
+
+    async def _keep(self, it: Deployment, made: Made, once: Once[Deployment]) -> Deployment:
         for port in await self._candidates(it.port):
-            new = replace(it, served_path=served, port=port)
+            change = made(replace(it, port=port))
             try:
-                kept = await self.store.commit(None, Change(new, (event,)), request_id)
+                await self.store.commit(None, change, once)
             except PortTaken:
                 continue
             except Stale:
                 raise AlreadyExists("deployment", it.id) from None
-            return new if kept == new.id else await self.get(kept)
+            return change.deployment
         raise self._no_port(it.port)
 
     async def _candidates(self, wanted: int) -> list[int]:
@@ -98,21 +106,23 @@ class Deploying:
         return LimitReached(text, reason="PORT_TAKEN", metadata={"field": "port"})
 
     async def start(
-        self, key: str, *, port: int = 0, priority: int | None = None
+        self, key: str, once: Once[Deployment] = UNKEYED, *, port: int = 0, priority: int | None = None
     ) -> tuple[Deployment, Answer | None]:
         """Submit a deployment; harmless while it waits, starts or runs."""
+
+        def decision(it: Deployment) -> Change | None:
+            if it.state in RESTING and it.alive:
+                text = "Its model server is still being ended. Try again in a moment."
+                raise WrongState(key, it.state, "start", text)
+            change = decide.submit(it, port=port, priority=priority)
+            if change and not self._prober.free(change.deployment.port):
+                raise self._no_port(change.deployment.port)
+            return change
+
         it = await self.get(key)
-        if it.state in RESTING and it.alive:
-            text = "Its model server is still being ended. Try again in a moment."
-            raise WrongState(key, it.state, "start", text)
         if it.submitted or it.alive:
-            return it, None
-        wanted = port or it.port
-        if not self._prober.free(wanted):
-            raise self._no_port(wanted)
-        return await self._heard(
-            it.entry(), lambda: self.change(key, lambda it: decide.submit(it, port=wanted, priority=priority))
-        )
+            return await self.change(key, decision, once), None
+        return await self._heard(it.entry(), lambda: self.change(key, decision, once))
 
     async def _heard(
         self, entry: str, act: Callable[[], Awaitable[Deployment]]
@@ -127,20 +137,24 @@ class Deploying:
             except TimeoutError:
                 return it, None
 
-    async def stop(self, key: str) -> Deployment:
+    async def stop(self, key: str, once: Once[Deployment] = UNKEYED) -> Deployment:
         """End a deployment; harmless on one that has ended."""
-        it = await self.change(key, lambda it: decide.cancel(it, self._clock.now()))
+        it = await self.change(key, lambda it: decide.cancel(it, self._clock.now()), once)
         if it.alive and it.attempt:
             await self.servers.stop(it.entry(it.attempt.number))
         await self.publish_routes()
         return it
 
-    async def take_out(self, key: str) -> Deployment:
+    async def take_out(self, key: str, once: Once[Deployment] = UNKEYED) -> Deployment:
         """Take a deployment out of the queue. NotFound where it isn't in it."""
-        it = await self.get(key)
-        if not it.submitted:
-            raise NotFound("queue item", key, f"Deployment {key!r} is not in the queue: it is {it.state}.")
-        return await self.change(key, lambda it: decide.take_out(it, tell=True))
+
+        def decision(it: Deployment) -> Change | None:
+            if not it.submitted:
+                text = f"Deployment {key!r} is not in the queue: it is {it.state}."
+                raise NotFound("queue item", key, text)
+            return decide.take_out(it, tell=True)
+
+        return await self.change(key, decision, once)
 
     # ---------------------------------------------------------------- what the gpu service says
 
@@ -233,15 +247,16 @@ class Deploying:
 
     # ---------------------------------------------------------------- shared
 
-    async def change(self, key: str, decision: Decision) -> Deployment:
-        """Load, decide, commit, until no one else was faster. Raises NotFound."""
+    async def change(self, key: str, decision: Decision, once: Once[Deployment] = UNKEYED) -> Deployment:
+        """Load, decide, commit, until no one else was faster. Raises NotFound, Repeated."""
         while True:
             it = await self.get(key)
             change = decision(it)
-            if change is None:
+            if change is None and not once.key:
                 return it
+            change = change or Change(it)  # kept for the mark: a repeat must find nothing to do either
             try:
-                await self.store.commit(it, change)
+                await self.store.commit(it, change, once)
             except Stale:
                 continue
             except PortTaken:

@@ -81,7 +81,7 @@ async def serve(settings: GpuSettings) -> None:
         sweep = Sweep(books, leases, survey, scheduler, heartbeats, processes, interval=interval)
         inbox = Inbox(Intake(books, leases), leases, scheduler, clock)
 
-        server = Server("gpu", settings)
+        server = Server("gpu", settings, store.marks)
         follower = Follower(redis, follower_reader, {keys.EVENTS: _rumour})
         servicer = GpuServicer(
             Answers(books, oracle, survey),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from swiftletd.gpu.domain.device import Device
 from swiftletd.gpu.domain.entry import Entry
@@ -13,6 +13,9 @@ from swiftletd.gpu.domain.lease import Lease, Share
 from swiftletd.gpu.domain.policy import Quota
 from swiftletd.gpu.domain.predict import Prediction
 from swiftletd.gpu.domain.score import Kept
+from swiftletd.kernel.idempotency import UNKEYED, Once
+
+T = TypeVar("T")
 
 # ---------------------------------------------------------------------------------------- inventory
 
@@ -210,7 +213,7 @@ class Change:
 
     record: Record
     notice: Notice
-    request_id: str = ""
+    once: Once[str] = UNKEYED
     answer: str = ""
 
 
@@ -328,8 +331,10 @@ class Store(Protocol):
         """Whether devices may be granted."""
         ...
 
-    async def set_processing(self, running: bool, notice: Notice) -> bool:
-        """Starts or stops all granting; False if it was so already."""
+    async def set_processing(
+        self, running: bool, notice: Notice, again: str, once: Once[str] = UNKEYED
+    ) -> bool:
+        """Starts or stops all granting; False if it was so already, which `again` says. Raises Repeated."""
         ...
 
     async def device_changed(self, uuid: str, health: str, notice: Notice) -> bool:
@@ -344,8 +349,20 @@ class Store(Protocol):
         """Seconds that the last similar jobs ran, newest first."""
         ...
 
-    async def answered(self, request_id: str) -> str | None:
-        """The answer that a request got; None for a new one."""
+    async def claim(self, once: Once[T], result: T) -> None:
+        """Marks a call whose effect is more than one step, before it. Raises Repeated."""
+        ...
+
+    async def improve(self, once: Once[T], result: T) -> None:
+        """Lets repeats of a call have an answer that was known only after its effect."""
+        ...
+
+    async def drop(self, once: Once[T]) -> None:
+        """Takes a claim back."""
+        ...
+
+    async def note(self, record: Record, once: Once[str], answer: str) -> bool:
+        """Marks a call that found nothing to do; False if the record has changed. Raises Repeated."""
         ...
 
     async def lead(self, owner: str, ttl: float) -> bool:

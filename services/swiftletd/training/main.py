@@ -75,7 +75,7 @@ async def serve(settings: TrainingSettings) -> None:
             patience=settings.answer_seconds,
             room=storage,
         )
-        server = Server("training", settings)
+        server = Server("training", settings, store.marks)
         servicer = TrainingServicer(
             training,
             LocalPreflight(settings, schema),

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from swiftletd.kernel.idempotency import UNKEYED, Once
 from swiftletd.training.domain.decide import StepResult
 from swiftletd.training.domain.disk import Level, Output, Volume
 from swiftletd.training.domain.job import Change, Happened, Job, Lease, State
@@ -66,29 +67,34 @@ class JobStore(Protocol):
         """The job, or None."""
         ...
 
-    async def create(self, change: Change, request_id: str) -> Job:
-        """Keep a new job; with a known request id give that one's job. Raises Stale if the id is taken."""
+    async def commit(self, before: Job | None, change: Change, once: Once[Job] = UNKEYED) -> None:
+        """Replace the version that was read, None for a new job. Raises Stale, Repeated."""
         ...
 
-    async def commit(self, before: Job, change: Change) -> None:
-        """Replace the version that was read. Raises Stale."""
+    async def delete(self, job: Job, change: Change, once: Once[Job] = UNKEYED) -> None:
+        """Forget the version that was read. Raises Stale, Repeated."""
         ...
 
-    async def delete(self, job: Job, request_id: str, change: Change) -> None:
-        """Forget the version that was read. Raises Stale."""
+    async def improve(self, once: Once[Job], answer: bytes) -> None:
+        """Let repeats of a call have an answer that was known only after its effect."""
+        ...
+
+    async def purge(self, until: int, once: Once[int] = UNKEYED) -> int:
+        """Begin to delete all jobs created up to this microsecond: how many. Raises Stale, also while one
+        runs, and Repeated."""
+        ...
+
+    async def purging(self) -> int:
+        """Up to which microsecond all jobs are being deleted; 0 for none."""
+        ...
+
+    async def purged(self, until: int) -> None:
+        """All jobs up to this microsecond are gone."""
         ...
 
     async def page(self, wanted: Filter, offset: int, size: int, *, after: Place | None = None) -> Page:
         """In the order of their places, those after a place if one is given. The cost doesn't grow with
         the number of jobs, but for a text search."""
-        ...
-
-    async def answered(self, request_id: str) -> str:
-        """The job that a request with this id was about; "" if there was none."""
-        ...
-
-    async def remember(self, request_id: str, job_id: str) -> None:
-        """A request with this id was about this job."""
         ...
 
     async def history(self, job_id: str, limit: int) -> tuple[Sequence[HistoryItem], int]:

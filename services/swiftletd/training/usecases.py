@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
 
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import AlreadyExists, NotFound, WrongState
+from swiftletd.kernel.idempotency import UNKEYED, Once
 from swiftletd.training.domain import decide
 from swiftletd.training.domain.failure import diagnose
 from swiftletd.training.domain.job import (
@@ -33,6 +35,7 @@ from swiftletd.training.ports import (
     GpuAnswers,
     JobStore,
     LaunchFailed,
+    Place,
     Room,
     Runs,
     Stale,
@@ -41,6 +44,27 @@ from swiftletd.training.ports import (
 log = structlog.get_logger()
 
 Decision = Callable[[Job], Change | None]
+
+
+def _start(job: Job) -> Change | None:
+    if job.state in TERMINAL:
+        text = f"The job is {job.state} and can't be started again. Create a new one with the same body."
+        raise WrongState(job.id, job.state, "start", text)
+    return decide.submit(job)
+
+
+def _stop(job: Job, now: float) -> Change | None:
+    if job.state in TERMINAL and job.state is not State.CANCELLED:
+        text = f"The job is {job.state}: there is nothing left to stop."
+        raise WrongState(job.id, job.state, "stop", text)
+    return decide.cancel(job, now)
+
+
+def _export(job: Job) -> Change | None:
+    if job.state is not State.COMPLETED:
+        text = f"The job is {job.state}; only a completed one can be exported."
+        raise WrongState(job.id, job.state, "export", text)
+    return decide.export_again(job)
 
 
 class Training:
@@ -69,22 +93,25 @@ class Training:
             raise NotFound("training job", job_id)
         return job
 
-    async def create(self, job: Job, request_id: str, *, auto_start: bool) -> tuple[Job, Answer | None]:
+    async def create(
+        self, job: Job, once: Once[Job] = UNKEYED, *, auto_start: bool
+    ) -> tuple[Job, Answer | None]:
         """Keep a new job and, if it is to start by itself, hear the gpu service's first word on it."""
         created = Change(job, (Happened(type="training.job.created", message="Created."),))
         if not auto_start:
-            return await self._keep(created, request_id), None
+            return await self._keep(created, once), None
         submitted = decide.submit(job)
         assert submitted
         both = Change(replace(submitted.job, version=1), (*created.events, *submitted.events))
-        return await self._heard(job.entry(), lambda: self._keep(both, request_id))
+        return await self._heard(job.entry(), lambda: self._keep(both, once))
 
-    async def _keep(self, change: Change, request_id: str) -> Job:
+    async def _keep(self, change: Change, once: Once[Job]) -> Job:
         try:
             async with self._room.place(change.job):
-                return await self.store.create(change, request_id)
+                await self.store.commit(None, change, once)
         except Stale:
             raise AlreadyExists("training job", change.job.id) from None
+        return change.job
 
     async def _heard(self, entry: str, act: Callable[[], Awaitable[Job]]) -> tuple[Job, Answer | None]:
         """Do it, and wait a moment for what the gpu service says about the entry."""
@@ -98,72 +125,68 @@ class Training:
             except TimeoutError:
                 return job, None
 
-    async def start(self, job_id: str) -> tuple[Job, Answer | None]:
+    async def start(self, job_id: str, once: Once[Job] = UNKEYED) -> tuple[Job, Answer | None]:
         """Submit a job that waits for it. Harmless before its end, WrongState after."""
         job = await self.get(job_id)
-        if job.state in TERMINAL:
-            text = f"The job is {job.state} and can't be started again. Create a new one with the same body."
-            raise WrongState(job_id, job.state, "start", text)
         if job.submitted or job.state is State.RUNNING:
-            return job, None
-        return await self._heard(job.entry(), lambda: self.change(job_id, decide.submit))
+            return await self.change(job_id, _start, once), None
+        return await self._heard(job.entry(), lambda: self.change(job_id, _start, once))
 
-    async def stop(self, job_id: str) -> Job:
+    async def stop(self, job_id: str, once: Once[Job] = UNKEYED) -> Job:
         """Cancel a job; harmless on a cancelled one. Its processes are ended after this returns."""
-        job = await self.change(job_id, lambda job: decide.cancel(job, self._clock.now()))
-        if job.state is not State.CANCELLED:
-            text = f"The job is {job.state}: there is nothing left to stop."
-            raise WrongState(job_id, job.state, "stop", text)
+        job = await self.change(job_id, lambda job: _stop(job, self._clock.now()), once)
         await self._stop_runs(job, "cancelled")
         return job
 
-    async def export(self, job_id: str) -> Job:
-        """Export a completed job once more."""
+    async def export(self, job_id: str, once: Once[Job] = UNKEYED) -> Job:
+        """Export a completed job once more; harmless while it exports."""
         before = await self.get(job_id)
-        if before.state is not State.COMPLETED:
-            text = f"The job is {before.state}; only a completed one can be exported."
-            raise WrongState(job_id, before.state, "export", text)
-        if before.export is ExportState.RUNNING:
-            return before
-        job = await self.change(job_id, decide.export_again)
-        await self._launch_export(job)
+        job = await self.change(job_id, _export, once)
+        if job.exports > before.exports:
+            await self._launch_export(job)
         return job
 
-    async def delete(self, job_id: str, request_id: str) -> None:
+    async def delete(self, job_id: str, once: Once[Job] = UNKEYED) -> None:
         """Forget a job and its logs; a running one is stopped first."""
         while True:
             job = await self.change(job_id, lambda job: decide.cancel(job, self._clock.now()))
             gone = Change(job, (Happened(type="training.job.deleted", message="Deleted."),))
             try:
-                await self.store.delete(job, request_id, gone)
+                await self.store.delete(job, gone, once)
                 break
             except Stale:
                 continue
         await self._stop_runs(job, "cancelled")
         await self.runs.remove(job_id)  # what still runs is removed when its runner says that it is over
 
-    async def delete_all(self) -> tuple[int, int]:
-        """Delete every job: (gone, not gone). WrongState while one runs."""
+    async def delete_all(self, once: Once[int] = UNKEYED) -> int:
+        """Delete every job that there is now: how many. WrongState while one runs."""
+        until = int(self._clock.now() * 1e6)
+        while True:
+            await self._check_idle()
+            try:
+                total = await self.store.purge(until, once)
+                break
+            except Stale:
+                continue
+        await self._purge(until)
+        return total
+
+    async def _check_idle(self) -> None:
         busy = [job.id for job in await self.store.unfinished() if job.state is State.RUNNING]
         if busy:
             text = (
                 f"{len(busy)} jobs run ({', '.join(busy[:5])}). Stop them first, or delete jobs one by one."
             )
             raise WrongState(busy[0], "running", "delete all", text)
-        return await self._delete_each()
 
-    async def _delete_each(self) -> tuple[int, int]:
-        gone = failed = 0
-        while page := (await self.store.page(Filter(), failed, 100)).jobs:
+    async def _purge(self, until: int) -> None:
+        """Delete what was created up to a microsecond. Recovery goes on with it after a kill."""
+        while page := (await self.store.page(Filter(), 0, 100, after=Place(until, ""))).jobs:
             for job in page:
-                try:
-                    await self.delete(job.id, "")
-                    gone += 1
-                except NotFound:
-                    gone += 1
-                except OSError:
-                    failed += 1
-        return gone, failed
+                with suppress(NotFound):
+                    await self.delete(job.id)
+        await self.store.purged(until)
 
     # ---------------------------------------------------------------- what the gpu service says
 
@@ -220,6 +243,8 @@ class Training:
 
     async def recover(self) -> None:
         """Bring every unfinished job into line with what really runs. Safe to repeat at any time."""
+        if until := await self.store.purging():
+            await self._purge(until)
         for job in await self.store.unfinished():
             for attempt in job.attempts:
                 if not attempt.run_over:
@@ -258,15 +283,16 @@ class Training:
 
     # ---------------------------------------------------------------- shared
 
-    async def change(self, job_id: str, decision: Decision) -> Job:
-        """Load, decide, commit, until no one else was faster. Raises NotFound."""
+    async def change(self, job_id: str, decision: Decision, once: Once[Job] = UNKEYED) -> Job:
+        """Load, decide, commit, until no one else was faster. Raises NotFound, Repeated."""
         while True:
             job = await self.get(job_id)
             change = decision(job)
-            if change is None:
+            if change is None and not once.key:
                 return job
+            change = change or Change(job)  # kept for the mark: a repeat must find nothing to do either
             try:
-                await self.store.commit(job, change)
+                await self.store.commit(job, change, once)
                 return change.job
             except Stale:
                 continue

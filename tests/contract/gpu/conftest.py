@@ -31,3 +31,13 @@ def told(store):
         return await store._redis.xlen(keys.EVENTS)
 
     return count
+
+
+@pytest.fixture
+def mark(store):
+    """The mark of a call, by the client's id for it."""
+
+    async def read(key):
+        return store.marks.get(key) if isinstance(store, MemoryStore) else await store.marks.get(key)
+
+    return read

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from swiftletd.gpu.domain.score import Kept
 from swiftletd.gpu.ports import LIVE, Loaded, Outcome, State
+from swiftletd.kernel.idempotency import UNKEYED, Repeated
 
 
 class MemoryStore:
@@ -17,7 +18,7 @@ class MemoryStore:
         self.held = {}
         self.fence = 0
         self.running = True
-        self.answers = {}
+        self.marks = {}
         self.devices = {}
         self.scores = []
         self.used = {}
@@ -64,9 +65,11 @@ class MemoryStore:
     async def processing(self):
         return self.running
 
-    async def set_processing(self, running, notice):
+    async def set_processing(self, running, notice, again, once=UNKEYED):
+        self._check(once)
         changed, self.running = self.running is not running, running
         self.notices += [notice] * changed
+        self._mark(once, notice.message if changed else again)
         return changed
 
     async def device_changed(self, uuid, health, notice):
@@ -81,8 +84,30 @@ class MemoryStore:
     async def lasted(self, similarities):
         return {name: self.lengths.get(name, []) for name in similarities}
 
-    async def answered(self, request_id):
-        return self.answers.get(request_id)
+    async def claim(self, once, result):
+        self._check(once)
+        self._mark(once, result)
+
+    async def improve(self, once, result):
+        self._mark(once, result)
+
+    async def drop(self, once):
+        self.marks.pop(once.key, None)
+
+    async def note(self, record, once, answer):
+        self._check(once)
+        same = not once.key or self._known(record)[0] == record.version
+        if same:
+            self._mark(once, answer)
+        return same
+
+    def _check(self, once):
+        if once.key in self.marks:
+            raise Repeated(once.key)
+
+    def _mark(self, once, result):
+        if once.key:
+            self.marks[once.key] = once.mark(result)
 
     async def lead(self, owner, ttl):
         self.leader = self.leader or owner
@@ -111,13 +136,12 @@ class MemoryStore:
         return self._write(record, change.notice)
 
     def _in_place(self, change, states):
-        if change.request_id and change.request_id in self.answers:
+        if change.once.key in self.marks:
             return Outcome.REPEATED
         version, state = self._known(change.record)
         if state not in states or version != change.record.version - 1:
             return Outcome.STALE
-        if change.request_id:
-            self.answers[change.request_id] = change.answer
+        self._mark(change.once, change.answer)
         return self._write(change.record, change.notice)
 
     def _grant(self, change):

@@ -9,6 +9,7 @@ import pytest
 from contract.gpu.making import change, end, grant, next_of, part, predicted, waiting, whole
 from swiftletd.gpu.domain.score import Kept
 from swiftletd.gpu.ports import Notice, Outcome, State
+from swiftletd.kernel.idempotency import UNKEYED, Once, Repeated
 
 OK, STALE, TAKEN, STOPPED, REPEATED = Outcome
 
@@ -66,13 +67,50 @@ async def test_a_change_needs_the_version_before(store, told):
     assert await told() == 2
 
 
-async def test_a_request_id_changes_something_once(store):
+async def test_a_request_id_changes_something_once(store, mark):
     record = await queued(store, waiting())
     first, second = next_of(record), next_of(next_of(record))
-    assert await store.answered("r") is None
-    assert await store.update([change(first, request_id="r", answer="Moved.")]) == [OK]
-    assert await store.update([change(second, request_id="r", answer="Moved twice.")]) == [REPEATED]
-    assert await store.answered("r") == "Moved."
+    once = Once("r", b"move", str.encode)
+    assert await store.update([change(first, once=once, answer="Moved.")]) == [OK]
+    assert await store.update([change(second, once=once, answer="Moved twice.")]) == [REPEATED]
+    assert await store.dequeue([change(second, once=once, answer="Removed.")]) == [REPEATED]
+    assert await mark("r") == b"moveMoved."
+
+
+async def test_a_call_that_found_nothing_to_do_is_marked_if_that_is_still_so(store, mark):
+    record = await queued(store, waiting())
+    once = Once("n", b"hold", str.encode)
+    assert await store.note(record, UNKEYED, "Held already.")
+    assert not await store.note(next_of(record), once, "Held already.")
+    assert await mark("n") is None
+    assert await store.note(record, once, "Held already.")
+    assert await mark("n") == b"holdHeld already."
+    with pytest.raises(Repeated):
+        await store.note(record, once, "Held already.")
+
+
+async def test_a_claim_is_had_once_and_its_answer_can_be_told_later(store, mark):
+    once = Once("c", b"pass", str.encode)
+    await store.claim(once, "Begun.")
+    with pytest.raises(Repeated):
+        await store.claim(once, "Begun.")
+    await store.improve(once, "Two started.")
+    assert await mark("c") == b"passTwo started."
+    await store.drop(once)
+    await store.claim(once, "Begun.")
+
+
+async def test_the_processor_is_stopped_once_by_one_call(store, mark):
+    once, other = Once("p", b"stop", str.encode), Once("q", b"stop", str.encode)
+    notice = Notice(type="gpu.processor.stopped", subject="", version=0, at=1.0, message="Stopped.")
+    assert await store.set_processing(False, notice, "Stopped already.", once)
+    assert not await store.set_processing(False, notice, "Stopped already.", other)
+    assert (await mark("p"), await mark("q")) == (b"stopStopped.", b"stopStopped already.")
+    assert await store.set_processing(True, notice, "Runs already.")
+    for repeat in (once, other):
+        with pytest.raises(Repeated):
+            await store.set_processing(False, notice, "Stopped already.", repeat)
+    assert await store.processing()
 
 
 async def test_a_whole_device_is_given_once(store, told):
@@ -139,8 +177,8 @@ async def test_an_entry_that_was_removed_at_the_same_moment_gets_nothing(store):
 async def test_a_stopped_processor_grants_only_what_is_forced(store):
     a, b = await queued(store, waiting("training-a-1")), await queued(store, waiting("training-b-1"))
     stop = Notice(type="gpu.processor.stopped", subject="processor", version=1, at=1.0, message="Stopped.")
-    assert await store.set_processing(False, stop) is True
-    assert await store.set_processing(False, stop) is False
+    assert await store.set_processing(False, stop, "Already.") is True
+    assert await store.set_processing(False, stop, "Already.") is False
     assert await store.processing() is False
     forced = grant(b, 1, whole("GPU-1"), forced=True)
     assert await store.grant([grant(a, 1, whole("GPU-0")), forced]) == [STOPPED, OK]

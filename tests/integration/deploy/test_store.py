@@ -14,6 +14,7 @@ from swiftletd.deploy.domain import decide
 from swiftletd.deploy.domain.deployment import Change, Deployment, Happened
 from swiftletd.deploy.ports import PortTaken, Stale
 from swiftletd.kernel.clock import SystemClock
+from swiftletd.kernel.idempotency import Once, Repeated
 from swiftletd.kernel.redis.client import connect
 
 
@@ -46,18 +47,17 @@ async def test_a_port_has_one_owner_until_that_is_over(store: RedisDeploymentSto
     outcomes = await asyncio.gather(
         *(store.commit(None, created(f"d{n}")) for n in range(20)), return_exceptions=True
     )
-    kept = [outcome for outcome in outcomes if isinstance(outcome, str)]
-    assert len(kept) == 1
+    assert outcomes.count(None) == 1
     assert sum(isinstance(outcome, PortTaken) for outcome in outcomes) == 19
-    owner = await store.get(kept[0])
+    owner = await store.get(f"d{outcomes.index(None)}")
     assert owner
     assert await store.ports() == {8001}
 
     await store.commit(owner, changed(decide.cancel(owner, 2.0)))
 
     assert await store.ports() == frozenset()
-    assert await store.commit(None, created("next")) == "next"
-    ended = await store.get(kept[0])
+    await store.commit(None, created("next"))
+    ended = await store.get(owner.id)
     assert ended
     with pytest.raises(PortTaken):
         await store.commit(ended, changed(decide.submit(ended)))
@@ -83,8 +83,12 @@ async def test_of_two_who_change_a_version_one_is_stale(store: RedisDeploymentSt
 
 
 async def test_a_hundred_creates_with_one_request_id_make_one_deployment(store: RedisDeploymentStore) -> None:
-    kept = await asyncio.gather(*(store.commit(None, created(f"d{n}", 8000 + n), "once") for n in range(100)))
-    assert len(set(kept)) == 1
+    once: Once[Deployment] = Once("r", b"create", lambda it: it.id.encode())
+    tries = (store.commit(None, created(f"d{n}", 8000 + n), once) for n in range(100))
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(Repeated) == 99
+    (kept,) = (await store.page("", 0, 10)).deployments
+    assert await store.marks.get("r") == b"create" + kept.id.encode()
     assert len(await store.ports()) == 1
 
 

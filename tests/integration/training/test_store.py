@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from support.redis import RedisServer
 from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.errors import InvalidArgument
+from swiftletd.kernel.idempotency import Once, Repeated
 from swiftletd.kernel.redis.client import connect
 from swiftletd.kernel.redis.keys import TRAINING_EVENTS
+from swiftletd.kernel.redis.marks import TTL
 from swiftletd.training.adapters.store import RedisJobStore
 from swiftletd.training.domain import decide
 from swiftletd.training.domain.job import Change, Happened, Job, State
@@ -56,18 +58,20 @@ async def ids(store: RedisJobStore, wanted: Filter, *, after: Place | None = Non
 async def test_a_job_is_kept_as_it_is_with_its_history_and_its_event(
     store: RedisJobStore, redis_server: RedisServer
 ) -> None:
-    job = await store.create(created(a_job("a")), "")
+    job = a_job("a")
+    await store.commit(None, created(job))
     assert await store.get("a") == job
     items, total = await store.history("a", 10)
     assert (total, items[0].happened.type, items[0].state) == (1, "training.job.created", State.PENDING)
     with redis_server.client() as redis:
         assert redis.xlen(TRAINING_EVENTS) == 1
     with pytest.raises(Stale):
-        await store.create(created(a_job("a")), "")
+        await store.commit(None, created(a_job("a")))
 
 
 async def test_of_two_who_change_a_version_one_is_told_that_it_is_stale(store: RedisJobStore) -> None:
-    job = await store.create(created(a_job("a")), "")
+    job = a_job("a")
+    await store.commit(None, created(job))
     change = decide.submit(job)
     assert change
     outcomes = await asyncio.gather(*(store.commit(job, change) for _ in range(5)), return_exceptions=True)
@@ -75,24 +79,57 @@ async def test_of_two_who_change_a_version_one_is_told_that_it_is_stale(store: R
     assert (await store.history("a", 10))[1] == 2
 
 
+def once(key: str) -> Once[Job]:
+    return Once(key, b"create", lambda job: job.id.encode())
+
+
 async def test_a_hundred_creates_with_one_request_id_make_one_job(store: RedisJobStore) -> None:
-    made = await asyncio.gather(*(store.create(created(a_job(f"j{n}")), "once") for n in range(100)))
-    assert len({job.id for job in made}) == 1
-    assert (await store.page(Filter(), 0, 10)).total == 1
-    assert await store.answered("once") == made[0].id
-    assert await store.answered("other") == ""
+    tries = (store.commit(None, created(a_job(f"j{n}")), once("r")) for n in range(100))
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(Repeated) == 99
+    kept = (await store.page(Filter(), 0, 10)).jobs
+    assert await store.marks.get("r") == b"create" + "".join(job.id for job in kept).encode()
+    assert await store.marks.get("other") is None
+
+
+async def test_a_mark_is_kept_for_a_week_and_its_answer_can_become_better(store: RedisJobStore) -> None:
+    await store.commit(None, created(a_job("a")), once("r"))
+    await store.improve(once("r"), b"queued")
+    await store.improve(once("unknown"), b"queued")
+    assert (await store.marks.get("r"), await store.marks.get("unknown")) == (b"createqueued", None)
+    assert 600_000 < await store._redis.ttl(store.marks.name(once("r"))) <= TTL
+
+
+async def test_a_purge_is_begun_once_and_not_while_a_job_runs(store: RedisJobStore) -> None:
+    job = a_job("a")
+    await store.commit(None, created(job))
+    await store.commit(None, created(a_job("later", 3.0)))
+    call: Once[int] = Once("p", b"purge", lambda total: str(total).encode())
+    assert await store.purge(2_000_000, call) == 1
+    assert (await store.purging(), await store.marks.get("p")) == (2_000_000, b"purge1")
+    with pytest.raises(Repeated):
+        await store.purge(2_000_000, call)
+    await store.purged(1)  # of another purge
+    assert await store.purging() == 2_000_000
+    await store.purged(2_000_000)
+    assert await store.purging() == 0
+    running = replace(job, state=State.RUNNING, version=2)
+    await store.commit(job, Change(running))
+    with pytest.raises(Stale):
+        await store.purge(2_000_000)
 
 
 async def test_a_deleted_job_is_gone_from_everywhere_and_cannot_be_committed(store: RedisJobStore) -> None:
-    job = await store.create(created(a_job("a")), "")
+    job = a_job("a")
+    await store.commit(None, created(job))
     with pytest.raises(Stale):
-        await store.delete(replace(job, version=9), "", created(job))
-    await store.delete(job, "gone", created(job))
+        await store.delete(replace(job, version=9), created(job))
+    await store.delete(job, created(job), once("gone"))
     assert await store.get("a") is None
     assert (await store.history("a", 10))[1] == 0
     assert (await store.page(Filter(), 0, 10)).total == 0
     assert not await store.unfinished()
-    assert await store.answered("gone") == "a"
+    assert await store.marks.get("gone") == b"createa"
     change = decide.submit(job)
     assert change
     with pytest.raises(Stale):
@@ -101,9 +138,9 @@ async def test_a_deleted_job_is_gone_from_everywhere_and_cannot_be_committed(sto
 
 async def test_pages_are_newest_first_and_filtered(store: RedisJobStore) -> None:
     for n in range(5):
-        await store.create(created(a_job(f"llm-{n}", n + 1.0)), "")
+        await store.commit(None, created(a_job(f"llm-{n}", n + 1.0)))
     mllm = a_job("seen", 9.0, task_type="multimodal", trainer_type=TrainerType.MLLM, model_path="Big")
-    await store.create(created(mllm), "")
+    await store.commit(None, created(mllm))
     stopped = decide.cancel(a_job("llm-0", 1.0), 20.0)
     assert stopped
     await store.commit(a_job("llm-0", 1.0), stopped)
@@ -123,9 +160,9 @@ async def test_pages_are_newest_first_and_filtered(store: RedisJobStore) -> None
 
 async def test_pages_by_token_see_each_job_once_though_new_ones_come(store: RedisJobStore) -> None:
     for n in range(5):
-        await store.create(created(a_job(f"j{n}", n + 1.0)), "")
+        await store.commit(None, created(a_job(f"j{n}", n + 1.0)))
     first = (await store.page(Filter(), 0, 2)).jobs
-    await store.create(created(a_job("new", 50.0)), "")
+    await store.commit(None, created(a_job("new", 50.0)))
     rest = await ids(store, Filter(), after=Place.of(first[-1]))
     assert [job.id for job in first] + rest == ["j4", "j3", "j2", "j1", "j0"]
 
@@ -149,7 +186,7 @@ def test_pages_by_token_are_exact_though_many_jobs_are_of_one_microsecond_and_so
             store, seen, after = RedisJobStore(redis, SystemClock()), list[str](), None
             jobs = {name: a_job(name, micros / 1e6) for name, micros in born.items()}
             for job in jobs.values():
-                await store.create(created(job), "")
+                await store.commit(None, created(job))
             for number in range(len(jobs) + 1):
                 page = await store.page(wanted, 0, size, after=after)
                 assert page.total == len(jobs)
@@ -158,7 +195,7 @@ def test_pages_by_token_are_exact_though_many_jobs_are_of_one_microsecond_and_so
                 seen += [job.id for job in page.jobs]
                 after = Place.of(page.jobs[-1])
                 if number in gone:  # the job that the token names
-                    await store.delete(page.jobs[-1], "", created(page.jobs[-1]))
+                    await store.delete(page.jobs[-1], created(page.jobs[-1]))
                     del jobs[page.jobs[-1].id]
             in_order = sorted(born, key=lambda name: (born[name], name.encode()), reverse=True)
             assert seen == in_order
@@ -178,7 +215,8 @@ def test_a_token_is_for_its_list_alone(name: str, micros: int, search: str) -> N
 
 
 async def test_only_what_is_not_over_is_unfinished_and_history_reads_on(store: RedisJobStore) -> None:
-    job = await store.create(created(a_job("a")), "")
+    job = a_job("a")
+    await store.commit(None, created(job))
     (first,), _ = await store.history("a", 10)
     assert [it.id for it in await store.unfinished()] == ["a"]
     stopped = decide.cancel(job, 2.0)

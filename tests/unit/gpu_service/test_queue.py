@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -13,6 +14,7 @@ from swiftletd.gpu.domain.policy import Policy
 from swiftletd.gpu.ports import Outcome, Removed
 from swiftletd.gpu.usecases.intake import Submission
 from swiftletd.kernel.errors import Conflict, InvalidArgument, NotFound
+from swiftletd.kernel.idempotency import Once, Repeated
 from unit.gpu_service.service import Service, State, gpu
 
 
@@ -141,9 +143,40 @@ async def test_operations_on_what_does_not_wait_are_refused(one):
 async def test_a_repeated_request_does_nothing_more(one):
     await one.submit("a", "b")
     await one.step()
-    first = await one.desk.remove("b", request_id="r")
-    assert await one.desk.remove("b", request_id="r") == first
-    assert len(one.told("gpu.entry.removed")) == 1
+    once = Once("r", b"move", str.encode)
+    await one.desk.move("b", 3, once)
+    await one.desk.move("b", 5)
+    with pytest.raises(Repeated):
+        await one.desk.move("b", 3, once)
+    assert len(one.told("gpu.entry.moved")) == 2
+
+
+async def test_a_repeat_of_what_found_nothing_to_do_does_nothing_either(one):
+    await one.submit("a", "b")
+    await one.step()
+    once = Once("r", b"release", str.encode)
+    assert await one.desk.release("b", once) == "b is not on hold."
+    await one.desk.hold("b")
+    with pytest.raises(Repeated):
+        await one.desk.release("b", once)
+
+
+async def test_a_pass_by_hand_is_made_once(one):
+    await one.desk.process(running=False)
+    await one.submit("a")
+    once = Once("r", b"process", lambda passed: str(passed.processed).encode())
+    assert (await one.scheduler.pass_now(once)).processed == 1
+    with pytest.raises(Repeated):
+        await one.scheduler.pass_now(once)
+
+
+async def test_a_pass_that_failed_can_be_asked_for_again(one):
+    once = Once("r", b"process", lambda passed: str(passed.processed).encode())
+    good, one.grants.make = one.grants.make, AsyncMock(side_effect=ConnectionError)
+    with pytest.raises(ConnectionError):
+        await one.scheduler.pass_now(once)
+    one.grants.make = good
+    await one.scheduler.pass_now(once)
 
 
 async def test_an_operation_that_loses_every_race_is_a_conflict(one):

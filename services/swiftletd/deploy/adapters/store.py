@@ -12,15 +12,16 @@ from swiftletd.deploy.adapters.events import to_event
 from swiftletd.deploy.domain.deployment import Change, Deployment
 from swiftletd.deploy.ports import Page, PortTaken, Stale
 from swiftletd.kernel.clock import Clock
+from swiftletd.kernel.idempotency import UNKEYED, Once, Repeated
 from swiftletd.kernel.redis.keys import DEPLOY_EVENTS
+from swiftletd.kernel.redis.marks import Marks
 from swiftletd.kernel.redis.script import Script
 
 PREFIX = "swiftlet:{deploy}:"
 UNFINISHED = f"{PREFIX}unfinished"
 PORTS = f"{PREFIX}ports"
-REQUEST_TTL = 7 * 24 * 3600  # seconds that a request id is remembered
 
-_COMMIT = Script.load("swiftletd.deploy.adapters.lua", "commit")
+_COMMIT = Script.load("swiftletd.deploy.adapters.lua", "commit", marked=True)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Deployment).decode
 
@@ -29,20 +30,22 @@ class RedisDeploymentStore:
     """See ports.DeploymentStore."""
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
-        self._redis, self._clock = redis, clock
+        self._redis, self._clock, self.marks = redis, clock, Marks(redis, PREFIX)
 
     async def get(self, key: str) -> Deployment | None:
         blob: Any = await self._redis.hget(f"{PREFIX}deployment:{key}", "b")
         return _decode(blob) if blob else None
 
-    async def commit(self, before: Deployment | None, change: Change, request_id: str = "") -> str:
+    async def commit(
+        self, before: Deployment | None, change: Change, once: Once[Deployment] = UNKEYED
+    ) -> None:
         it, now = change.deployment, self._clock.now()
         old = before.state if before else it.state
         keys = [
             f"{PREFIX}deployment:{it.id}",
             UNFINISHED,
             DEPLOY_EVENTS,
-            f"{PREFIX}request:{request_id or '-'}",
+            self.marks.name(once),
             PORTS,
             *(f"{PREFIX}deployments:{state}" for state in ("any", old, it.state)),
         ]
@@ -54,7 +57,7 @@ class RedisDeploymentStore:
             int(it.created_at * 1e6),
             it.id,
             "0" if it.over else "1",
-            REQUEST_TTL if request_id else 0,
+            once.mark(it),
             before.port if before else 0,
             it.port,
         ]
@@ -66,7 +69,11 @@ class RedisDeploymentStore:
             raise Stale
         if kept == b"port":
             raise PortTaken
-        return kept.decode()
+        if kept == b"repeated":
+            raise Repeated(once.key)
+
+    async def improve(self, once: Once[Deployment], answer: bytes) -> None:
+        await self.marks.improve(once, answer)
 
     async def page(self, state: str, offset: int, size: int) -> Page:
         index = f"{PREFIX}deployments:{state or 'any'}"

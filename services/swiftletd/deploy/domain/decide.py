@@ -32,6 +32,19 @@ class Fault:
     message: str
 
 
+def create(it: Deployment) -> Change:
+    """A new one, which waits for its start."""
+    return Change(it, (Happened(type="deploy.job.created", message="Created."),))
+
+
+def create_and_submit(it: Deployment) -> Change:
+    """A new one that starts by itself."""
+    submitted = submit(it)
+    assert submitted
+    both = (*create(it).events, *submitted.events)
+    return Change(replace(submitted.deployment, version=it.version), both)
+
+
 def submit(it: Deployment, *, port: int = 0, priority: int | None = None) -> Change | None:
     """Ask for GPUs, also again after an end; with another port or priority if given."""
     if it.submitted or it.alive:

@@ -78,7 +78,6 @@ def _faults(request: rpc_pb.CreateDeploymentRequest) -> list[Violation]:
         ("job_id", not request.job_id or is_id(request.job_id), f"{ID_RULE}."),
         ("version", len(request.version) <= 128, "is longer than 128 characters."),
         ("served_model_name", len(request.served_model_name) <= 128, "is longer than 128 characters."),
-        ("request_id", len(request.request_id) <= 128, "is longer than 128 characters."),
         ("resources.memory", _SIZE.fullmatch(need.memory or "0"), "must be a size like 8GB."),
         ("resources.gpu_memory", _SIZE.fullmatch(need.gpu_memory or "0"), "must be a size like 16GB."),
         (

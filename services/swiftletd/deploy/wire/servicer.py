@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc.aio
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.message import Message
 
 from swiftlet.deploy.v1 import deploy_service_pb2 as pb
 from swiftlet.deploy.v1 import deploy_service_pb2_grpc as rpc
@@ -19,11 +20,13 @@ from swiftletd.deploy.wire.queue import Queue
 from swiftletd.deploy.wire.watch import Watches, run_of
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import InvalidArgument, Violation
+from swiftletd.kernel.idempotency import Once
 from swiftletd.kernel.rpc.exposition import metrics
 from swiftletd.kernel.rpc.fields import log_place, number, tail_of
-from swiftletd.kernel.rpc.request_id import request_id_of
+from swiftletd.kernel.rpc.idempotent import once
 
 Context = grpc.aio.ServicerContext[Any, Any]
+M = TypeVar("M", bound=Message)
 
 
 class DeployServicer(rpc.DeployServiceServicer):
@@ -35,18 +38,15 @@ class DeployServicer(rpc.DeployServiceServicer):
     async def CreateDeployment(
         self, request: pb.CreateDeploymentRequest, context: Context
     ) -> pb.CreateDeploymentResponse:
-        request_id = request_id_of(request.request_id, context)
-        it = convert.to_new_deployment(request, self._clock.now())
-        it = await self._deploying.create(it, f"create:{request_id}" if request_id else "")
-        text = f"Created. Start it with POST /deploy/jobs/{it.id}/start."
-        answer: Answer | None = None
-        if request.auto_start:
-            it, answer = await self._deploying.start(it.id)
-            text = told(it, answer)
-        state = State.QUEUED if answer and not answer.granted else it.state
-        return pb.CreateDeploymentResponse(
-            job_id=it.id, status=convert.status(state), port=it.port, message=text
-        )
+        new, call = convert.to_new_deployment(request, self._clock.now()), once(request, created)
+        it, answer = await self._deploying.create(new, call, auto_start=request.auto_start)
+        return await self._told(call, answer, created(it, answer))
+
+    async def _told(self, call: Once[Deployment], answer: Answer | None, said: M) -> M:
+        """What is said; a repeat gets the place in the queue too."""
+        if answer and not answer.granted:
+            await self._deploying.store.improve(call, said.SerializeToString())
+        return said
 
     async def ListDeployments(
         self, request: pb.ListDeploymentsRequest, context: Context
@@ -62,14 +62,14 @@ class DeployServicer(rpc.DeployServiceServicer):
     async def StartDeployment(
         self, request: pb.StartDeploymentRequest, context: Context
     ) -> pb.DeploymentActionResponse:
-        return action(*await self._deploying.start(request.job_id))
+        call = once(request, action)
+        it, answer = await self._deploying.start(request.job_id, call)
+        return await self._told(call, answer, action(it, answer))
 
     async def StopDeployment(
         self, request: pb.StopDeploymentRequest, context: Context
     ) -> pb.DeploymentActionResponse:
-        it = await self._deploying.stop(request.job_id)
-        text = "Stopped. Its port and its GPUs are free when its processes are gone."
-        return pb.DeploymentActionResponse(job_id=it.id, status=convert.status(it.state), message=text)
+        return stopped(await self._deploying.stop(request.job_id, once(request, stopped)))
 
     async def GetDeployment(
         self, request: pb.GetDeploymentRequest, context: Context
@@ -116,22 +116,44 @@ class DeployServicer(rpc.DeployServiceServicer):
     ) -> pb.DeployQueueActionResponse:
         priority = request.priority if request.HasField("priority") else None
         _check([*convert.port_rules(request), *convert.priority_rules(priority or 0)])
-        it, answer = await self._deploying.start(request.job_id, port=request.port, priority=priority)
-        return pb.DeployQueueActionResponse(job_id=it.id, message=told(it, answer))
+        call = once(request, queued)
+        it, answer = await self._deploying.start(request.job_id, call, port=request.port, priority=priority)
+        return await self._told(call, answer, queued(it, answer))
 
     async def RemoveFromDeployQueue(
         self, request: pb.RemoveFromDeployQueueRequest, context: Context
     ) -> pb.DeployQueueActionResponse:
-        it = await self._deploying.take_out(request.job_id)
-        return pb.DeployQueueActionResponse(
-            job_id=it.id, message="Taken out of the queue; /start puts it back."
-        )
+        return taken_out(await self._deploying.take_out(request.job_id, once(request, taken_out)))
 
     async def GetMetrics(self, request: pb.GetMetricsRequest, context: Context) -> HttpBody:
         return metrics()
 
 
-def action(it: Deployment, answer: Answer | None) -> pb.DeploymentActionResponse:
+def created(it: Deployment, answer: Answer | None = None) -> pb.CreateDeploymentResponse:
+    """What a create call says."""
+    idle = not (it.submitted or it.alive)
+    text = f"Created. Start it with POST /deploy/jobs/{it.id}/start." if idle else told(it, answer)
+    state = State.QUEUED if answer and not answer.granted else it.state
+    return pb.CreateDeploymentResponse(job_id=it.id, status=convert.status(state), port=it.port, message=text)
+
+
+def stopped(it: Deployment) -> pb.DeploymentActionResponse:
+    """What a stop call says."""
+    text = "Stopped. Its port and its GPUs are free when its processes are gone."
+    return pb.DeploymentActionResponse(job_id=it.id, status=convert.status(it.state), message=text)
+
+
+def queued(it: Deployment, answer: Answer | None = None) -> pb.DeployQueueActionResponse:
+    """What a call that puts it in the queue says."""
+    return pb.DeployQueueActionResponse(job_id=it.id, message=told(it, answer))
+
+
+def taken_out(it: Deployment) -> pb.DeployQueueActionResponse:
+    """What a call that takes it out of the queue says."""
+    return pb.DeployQueueActionResponse(job_id=it.id, message="Taken out of the queue; /start puts it back.")
+
+
+def action(it: Deployment, answer: Answer | None = None) -> pb.DeploymentActionResponse:
     """What a start call says."""
     state = State.QUEUED if answer and not answer.granted else it.state
     return pb.DeploymentActionResponse(job_id=it.id, status=convert.status(state), message=told(it, answer))

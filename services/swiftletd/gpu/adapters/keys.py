@@ -24,10 +24,6 @@ def entry(id: str) -> str:
     return f"{PREFIX}entry:{id}"
 
 
-def request(id: str) -> str:
-    return f"{PREFIX}request:{id}"
-
-
 def lasted(similarity: str) -> str:
     return f"{PREFIX}lasted:{similarity}"
 

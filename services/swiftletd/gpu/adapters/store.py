@@ -11,8 +11,10 @@ from redis.exceptions import NoScriptError
 
 from swiftletd.gpu.adapters import keys, records
 from swiftletd.gpu.domain.score import Kept
-from swiftletd.gpu.ports import Change, EndChange, GrantChange, Loaded, Notice, Outcome, Record
+from swiftletd.gpu.ports import Change, EndChange, GrantChange, Loaded, Notice, Outcome, Record, T
 from swiftletd.kernel.clock import Clock
+from swiftletd.kernel.idempotency import UNKEYED, Once, Repeated
+from swiftletd.kernel.redis.marks import Marks
 from swiftletd.kernel.redis.script import Script
 
 Encode = Callable[[Notice], bytes]
@@ -31,6 +33,7 @@ class RedisStore:
 
     def __init__(self, redis: Redis, clock: Clock, encode: Encode) -> None:
         self._redis, self._clock, self._encode = redis, clock, encode
+        self.marks = Marks(redis, keys.PREFIX)
 
     async def load(self) -> Loaded:
         waiting: Any = await self._redis.zrange(keys.WAITING, 0, -1)
@@ -82,10 +85,16 @@ class RedisStore:
     async def processing(self) -> bool:
         return await self._redis.get(keys.PROCESSOR) != b"stopped"
 
-    async def set_processing(self, running: bool, notice: Notice) -> bool:
-        word = "running" if running else "stopped"
-        args = [word, *self._event(notice)]
-        return bool(await PROCESSOR(self._redis, [keys.PROCESSOR, keys.EVENTS], args) == b"ok")
+    async def set_processing(
+        self, running: bool, notice: Notice, again: str, once: Once[str] = UNKEYED
+    ) -> bool:
+        names = [keys.PROCESSOR, keys.EVENTS, self.marks.name(once)]
+        marks = [once.mark(notice.message), once.mark(again)]
+        args = ["running" if running else "stopped", *marks, *self._event(notice)]
+        outcome: Any = await PROCESSOR(self._redis, names, args)
+        if outcome == b"repeated":
+            raise Repeated(once.key)
+        return bool(outcome == b"ok")
 
     async def device_changed(self, uuid: str, health: str, notice: Notice) -> bool:
         args = [uuid, health, *self._event(notice)]
@@ -103,9 +112,17 @@ class RedisStore:
         found: Any = await pipe.execute() if wanted else []
         return {name: [float(s) for s in row] for name, row in zip(wanted, found, strict=True)}
 
-    async def answered(self, request_id: str) -> str | None:
-        answer: Any = await self._redis.get(keys.request(request_id))
-        return None if answer is None else str(answer.decode())
+    async def claim(self, once: Once[T], result: T) -> None:
+        await self.marks.claim(once, result)
+
+    async def improve(self, once: Once[T], result: T) -> None:
+        await self.marks.improve(once, once.answer(result))
+
+    async def drop(self, once: Once[T]) -> None:
+        await self.marks.drop(once)
+
+    async def note(self, record: Record, once: Once[str], answer: str) -> bool:
+        return await self.marks.note(once, answer, keys.entry(record.id), record.version)
 
     async def lead(self, owner: str, ttl: float) -> bool:
         return bool(await LEAD(self._redis, [keys.LEADER], [owner, int(ttl * 1000)]) == b"ok")
@@ -154,15 +171,15 @@ class RedisStore:
     def _update(self, change: Change) -> Call:
         record = change.record
         args = [record.version - 1, records.body(record), records.prediction(record), int(record.told)]
-        names = [keys.entry(record.id), keys.EVENTS, keys.request(change.request_id)]
-        return names, [*args, change.request_id, change.answer, *self._event(change.notice)]
+        names = [keys.entry(record.id), keys.EVENTS, self.marks.name(change.once)]
+        return names, [*args, change.once.mark(change.answer), *self._event(change.notice)]
 
     def _dequeue(self, change: Change) -> Call:
         record = change.record
-        names = [keys.entry(record.id), keys.WAITING, keys.EVENTS, keys.request(change.request_id)]
+        names = [keys.entry(record.id), keys.WAITING, keys.EVENTS, self.marks.name(change.once)]
         args = [record.version - 1, record.state.value, record.source, records.body(record), record.id]
-        asked = [change.request_id, change.answer]
-        return names, [*args, *asked, *self._event(change.notice), ENDED_KEPT_S]
+        mark = change.once.mark(change.answer)
+        return names, [*args, mark, *self._event(change.notice), ENDED_KEPT_S]
 
     def _grant(self, change: GrantChange) -> Call:
         record, lease = change.record, change.lease
@@ -193,8 +210,8 @@ class RedisStore:
         return [keys.entry(record.id), *names, keys.PROJECTS, keys.PARTS], args
 
 
-def _script(name: str) -> Script:
-    return Script.load("swiftletd.gpu.adapters.lua", name)
+def _script(name: str, *, marked: bool = False) -> Script:
+    return Script.load("swiftletd.gpu.adapters.lua", name, marked=marked)
 
 
 def _limit(most: int | None) -> int:
@@ -206,7 +223,8 @@ def _day_and_project(field: bytes) -> tuple[str, int]:
     return project, int(day)
 
 
-ENQUEUE, UPDATE, DEQUEUE = _script("enqueue"), _script("update"), _script("dequeue")
+ENQUEUE = _script("enqueue")
+UPDATE, DEQUEUE = _script("update", marked=True), _script("dequeue", marked=True)
 GRANT, ACTIVATE, END = _script("grant"), _script("activate"), _script("end")
-PROCESSOR, DEVICE = _script("processor"), _script("device")
+PROCESSOR, DEVICE = _script("processor", marked=True), _script("device")
 LEAD, RESIGN = _script("lead"), _script("resign")

@@ -19,11 +19,12 @@ LEASE_TTL_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What a pass did, as people read it."""
+    """What a pass did, as people read it; nothing where it is `unknown`, because it hasn't ended yet."""
 
     processed: int
     started: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    unknown: bool = False
 
     @property
     def details(self) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import structlog
 
 from swiftletd.gpu.usecases.books import Books
@@ -10,6 +12,7 @@ from swiftletd.gpu.usecases.herald import Herald
 from swiftletd.gpu.usecases.loop import Signal
 from swiftletd.gpu.usecases.oracle import Oracle
 from swiftletd.gpu.usecases.survey import Survey
+from swiftletd.kernel.idempotency import UNKEYED, Once
 
 log = structlog.get_logger()
 
@@ -65,6 +68,22 @@ class Scheduler:
         passed = await self._grants.make(forced=forced)
         self._oracle.doubt()
         self._herald.signal.set()
+        return passed
+
+    async def pass_now(self, once: Once[Passed] = UNKEYED) -> Passed:
+        """The pass that an operator asks for, also while the processor is stopped.
+
+        It is marked before, because it is many scripts: a repeat after a kill makes no second one.
+        """
+        store = self._books.store
+        await store.claim(once, Passed(0, unknown=True))
+        try:
+            passed = await self.make_pass(forced=True)
+        except Exception:
+            with suppress(Exception):
+                await store.drop(once)
+            raise
+        await store.improve(once, passed)
         return passed
 
     async def lead(self) -> None:

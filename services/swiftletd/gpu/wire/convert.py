@@ -207,8 +207,9 @@ def _process(process: Process, tenures: Sequence[Tenure]) -> GpuProcess:
 
 def to_pass(passed: Passed) -> ProcessQueueResponse:
     failed = f", {len(passed.failed)} could not be started" if passed.failed else ""
+    did = f"Looked at {passed.processed}, started {len(passed.started)}{failed}."
     return ProcessQueueResponse(
-        message=f"Looked at {passed.processed}, started {len(passed.started)}{failed}.",
+        message="The pass has begun; what it does is seen in the queue." if passed.unknown else did,
         result=PassResult(
             processed=passed.processed,
             started=len(passed.started),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc.aio
@@ -24,6 +24,7 @@ from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import invalid
 from swiftletd.kernel.rpc.exposition import metrics
 from swiftletd.kernel.rpc.fields import number
+from swiftletd.kernel.rpc.idempotent import once
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -117,52 +118,61 @@ class GpuServicer(rpc.GpuServiceServicer):
     async def ProcessQueue(
         self, request: pb.ProcessQueueRequest, context: Context
     ) -> pb.ProcessQueueResponse:
-        return to_pass(await self._scheduler.make_pass(forced=True))
+        return to_pass(await self._scheduler.pass_now(once(request, to_pass)))
 
     async def RemoveQueueItem(
         self, request: pb.RemoveQueueItemRequest, context: Context
     ) -> pb.QueueActionResponse:
-        text = await self._desk.remove(request.job_id, request.request_id)
-        return pb.QueueActionResponse(message=text, job_id=request.job_id)
+        done = _done(request.job_id)
+        return done(await self._desk.remove(request.job_id, once(request, done)))
 
     async def MoveQueueItem(
         self, request: pb.MoveQueueItemRequest, context: Context
     ) -> pb.QueueActionResponse:
         if not request.HasField("priority"):
             raise invalid("priority", "is required: 0 to 10, larger is more urgent.")
-        text = await self._desk.move(request.job_id, request.priority, request.request_id)
-        return pb.QueueActionResponse(message=text, job_id=request.job_id)
+        done = _done(request.job_id)
+        return done(await self._desk.move(request.job_id, request.priority, once(request, done)))
 
     async def HoldQueueItem(
         self, request: pb.HoldQueueItemRequest, context: Context
     ) -> pb.QueueActionResponse:
-        text = await self._desk.hold(request.job_id, request.request_id)
-        return pb.QueueActionResponse(message=text, job_id=request.job_id)
+        done = _done(request.job_id)
+        return done(await self._desk.hold(request.job_id, once(request, done)))
 
     async def ReleaseQueueItem(
         self, request: pb.ReleaseQueueItemRequest, context: Context
     ) -> pb.QueueActionResponse:
-        text = await self._desk.release(request.job_id, request.request_id)
-        return pb.QueueActionResponse(message=text, job_id=request.job_id)
+        done = _done(request.job_id)
+        return done(await self._desk.release(request.job_id, once(request, done)))
 
     # ---------------------------------------------------------------- the processor
 
     async def StartProcessor(self, request: pb.StartProcessorRequest, context: Context) -> pb.ProcessorStatus:
-        return self._processor(await self._desk.process(running=True))
+        return await self._set_processor(request, running=True)
 
     async def StopProcessor(self, request: pb.StopProcessorRequest, context: Context) -> pb.ProcessorStatus:
-        return self._processor(await self._desk.process(running=False))
+        return await self._set_processor(request, running=False)
+
+    async def _set_processor(
+        self, request: pb.StartProcessorRequest | pb.StopProcessorRequest, *, running: bool
+    ) -> pb.ProcessorStatus:
+        def said(text: str) -> pb.ProcessorStatus:
+            return self._processor(text, running=running)
+
+        return said(await self._desk.process(running, once(request, said)))
 
     async def GetProcessorStatus(
         self, request: pb.GetProcessorStatusRequest, context: Context
     ) -> pb.ProcessorStatus:
         running = self._board.processing
-        return self._processor("GPUs are granted." if running else "The queue is stopped: no GPU is granted.")
+        text = "GPUs are granted." if running else "The queue is stopped: no GPU is granted."
+        return self._processor(text, running=running)
 
-    def _processor(self, message: str) -> pb.ProcessorStatus:
+    def _processor(self, message: str, *, running: bool) -> pb.ProcessorStatus:
         return pb.ProcessorStatus(
             message=message,
-            running=self._board.processing,
+            running=running,
             total_queued=len(self._board.queue),
             check_interval=self._check_interval,
         )
@@ -181,6 +191,10 @@ async def list_gpus(answers: Answers, now: float) -> list[Any]:
     found = await answers.gpus()
     jobs = {a.outlook.next_entry: answers.job_of(a.outlook.next_entry) for a in found}
     return to_gpus(found, jobs, now)
+
+
+def _done(job_id: str) -> Callable[[str], pb.QueueActionResponse]:
+    return lambda text: pb.QueueActionResponse(message=text, job_id=job_id)
 
 
 def _kind(kind: str) -> EntryKind | None:

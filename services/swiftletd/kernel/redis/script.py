@@ -10,6 +10,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+MARK_PACKAGE = "swiftletd.kernel.redis.lua"
+
 
 class Script:
     """One atomic operation. The first use on a fresh server sends the text, later ones the hash."""
@@ -19,9 +21,10 @@ class Script:
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     @classmethod
-    def load(cls, package: str, name: str) -> Script:
-        """The script `name`.lua of a package."""
-        return cls(resources.files(package).joinpath(f"{name}.lua").read_text("utf-8"))
+    def load(cls, package: str, name: str, *, marked: bool = False) -> Script:
+        """The script `name`.lua of a package; a `marked` one keeps the marks of requests (lua/mark.lua)."""
+        text = _read(package, name)
+        return cls(_read(MARK_PACKAGE, "mark") + text if marked else text)
 
     async def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """Run it. It ran as a whole or not at all, so sending the text after NOSCRIPT is safe."""
@@ -29,3 +32,7 @@ class Script:
             return await redis.evalsha(self.sha, len(keys), *keys, *args)
         except NoScriptError:
             return await redis.eval(self.text, len(keys), *keys, *args)
+
+
+def _read(package: str, name: str) -> str:
+    return resources.files(package).joinpath(f"{name}.lua").read_text("utf-8")

@@ -48,12 +48,18 @@ class Interceptor(Protocol):
 class Wrapped:
     """Stands where generated code expects a server, and wraps each handler once, as it is added.
 
-    The first interceptor is the outermost; JSON bodies are read inside all of them. Interceptors of grpc
-    itself would make new handlers for each call, which takes longer than most of our calls do.
+    The first interceptor is the outermost; JSON bodies are read inside all of them but for the `innermost`,
+    which sees whole requests, and no streams. Interceptors of grpc itself would make new handlers for each
+    call, which takes longer than most of our calls do.
     """
 
-    def __init__(self, server: grpc.aio.Server, interceptors: Sequence[Interceptor]) -> None:
-        self._server, self._interceptors = server, tuple(interceptors)
+    def __init__(
+        self,
+        server: grpc.aio.Server,
+        interceptors: Sequence[Interceptor],
+        innermost: Interceptor | None = None,
+    ) -> None:
+        self._server, self._interceptors, self._innermost = server, tuple(interceptors), innermost
 
     def add(self, add: Callable[[grpc.aio.Server], None]) -> None:
         """Add a service by its generated function."""
@@ -73,13 +79,18 @@ class Wrapped:
 
     def _wrap(self, method: str, handler: Any) -> grpc.RpcMethodHandler[Any, Any]:
         streaming = handler.response_streaming
-        act = partial(_stream, handler.unary_stream) if streaming else _unary(method, handler.unary_unary)
-        proceed: Proceed = act
+        proceed = partial(_stream, handler.unary_stream) if streaming else self._unary(method, handler)
         for interceptor in reversed(self._interceptors):
             proceed = partial(interceptor, proceed=proceed)
         made = grpc.unary_stream_rpc_method_handler if streaming else grpc.unary_unary_rpc_method_handler
         handle: Any = _entrance(method, proceed, streaming=streaming)
         return made(handle, handler.request_deserializer, handler.response_serializer)
+
+    def _unary(self, method: str, handler: Any) -> Proceed:
+        proceed: Proceed = partial(_answer, handler.unary_unary)
+        if self._innermost:
+            proceed = partial(self._innermost, proceed=proceed)
+        return partial(_read_body, proceed=proceed) if takes_body(method) else proceed
 
 
 def _entrance(method: str, proceed: Proceed, *, streaming: bool) -> Any:
@@ -92,17 +103,15 @@ def _entrance(method: str, proceed: Proceed, *, streaming: bool) -> Any:
     return enter
 
 
-def _unary(method: str, handle: Any) -> Proceed:
-    async def answer(call: Call) -> Any:
-        return await handle(call.request, call.context)
+async def _answer(handle: Any, call: Call) -> Any:
+    return await handle(call.request, call.context)
 
-    async def answer_body(call: Call) -> Any:
-        if path := call.metadata.get("x-envoy-original-path"):
-            refuse_query(path)
-        merge_json_body(call.request)
-        return await handle(call.request, call.context)
 
-    return answer_body if takes_body(method) else answer
+async def _read_body(call: Call, proceed: Proceed) -> Any:
+    if path := call.metadata.get("x-envoy-original-path"):
+        refuse_query(path)
+    merge_json_body(call.request)
+    return await proceed(call)
 
 
 async def _stream(handle: Any, call: Call) -> None:

@@ -13,6 +13,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from swiftletd.kernel.rpc.call import Wrapped
+from swiftletd.kernel.rpc.idempotent import Marks, idempotent
 from swiftletd.kernel.rpc.interceptors import Gate, standard
 from swiftletd.kernel.settings import SuiteSettings
 
@@ -32,11 +33,12 @@ OPTIONS = [
 class Server:
     """A server that is up but says NOT_SERVING until `serve()` is called."""
 
-    def __init__(self, name: str, settings: SuiteSettings) -> None:
+    def __init__(self, name: str, settings: SuiteSettings, marks: Marks) -> None:
         self.gate = Gate(name)
         self._name, self._settings = name, settings
         self._health = HealthServicer()
         self._interceptors = standard(self.gate, settings.request_timeout)
+        self._innermost = idempotent(marks)
         self.grpc = grpc.aio.server(options=OPTIONS)
         self._services: list[str] = []
 
@@ -44,7 +46,7 @@ class Server:
         """Bind and listen. `services` are the full names, for health and reflection."""
         self._services = ["", *services]
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
-        Wrapped(self.grpc, self._interceptors).add(add)
+        Wrapped(self.grpc, self._interceptors, self._innermost).add(add)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
         if self._settings.grpc_reflection:
             names = [

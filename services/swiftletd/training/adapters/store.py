@@ -9,7 +9,9 @@ import msgspec
 from redis.asyncio import Redis
 
 from swiftletd.kernel.clock import Clock
+from swiftletd.kernel.idempotency import UNKEYED, Once, Repeated
 from swiftletd.kernel.redis.keys import TRAINING_EVENTS
+from swiftletd.kernel.redis.marks import Marks
 from swiftletd.kernel.redis.script import Script
 from swiftletd.training.adapters.events import to_event
 from swiftletd.training.domain.job import Change, Happened, Job, State
@@ -17,12 +19,13 @@ from swiftletd.training.ports import Filter, HistoryItem, Page, Place, Stale
 
 PREFIX = "swiftlet:{training}:"
 UNFINISHED = f"{PREFIX}unfinished"
-REQUEST_TTL = 7 * 24 * 3600  # seconds that a request id is remembered
+_ALL = f"{PREFIX}jobs:any:any"
+PURGE = f"{PREFIX}purge"
 MOST_SEARCHED = 20_000  # jobs that a text search looks at, newest first
 
-_COMMIT, _DELETE, _PAGE = (
-    Script.load("swiftletd.training.adapters.lua", name) for name in ("commit", "delete", "page")
-)
+LUA = "swiftletd.training.adapters.lua"
+_COMMIT, _DELETE, _PURGE = (Script.load(LUA, name, marked=True) for name in ("commit", "delete", "purge"))
+_PAGE, _PURGED = Script.load(LUA, "page"), Script.load(LUA, "purged")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Job).decode
 
@@ -43,31 +46,16 @@ class RedisJobStore:
     """See ports.JobStore."""
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
-        self._redis, self._clock = redis, clock
+        self._redis, self._clock, self.marks = redis, clock, Marks(redis, PREFIX)
 
     async def get(self, job_id: str) -> Job | None:
         blob: Any = await self._redis.hget(_job_key(job_id), "b")
         return _decode(blob) if blob else None
 
-    async def create(self, change: Change, request_id: str) -> Job:
-        kept: bytes = await self._commit(None, change, request_id)
-        if not kept:
-            raise Stale
-        if kept.decode() == change.job.id:
-            return change.job
-        first = await self.get(kept.decode())
-        if first is None:
-            raise Stale  # the first request's job was deleted meanwhile
-        return first
-
-    async def commit(self, before: Job, change: Change) -> None:
-        if not await self._commit(before, change, ""):
-            raise Stale
-
-    async def _commit(self, before: Job | None, change: Change, request_id: str) -> Any:
+    async def commit(self, before: Job | None, change: Change, once: Once[Job] = UNKEYED) -> None:
         job, now = change.job, self._clock.now()
         leave, join = _moves(before, job)
-        keys = [*_keys(job.id, request_id), *leave, *join]
+        keys = [*self._keys(job.id, once), *leave, *join]
         args: list[Any] = [
             before.version if before else 0,
             job.version,
@@ -77,7 +65,7 @@ class RedisJobStore:
             Place.of(job).microsecond,
             job.id,
             "0" if job.settled else "1",
-            REQUEST_TTL if request_id else 0,
+            once.mark(job),
             len(leave),
             len(change.events),
         ]
@@ -85,14 +73,29 @@ class RedisJobStore:
             event = to_event(before.state if before else None, job, happened, now)
             line = _Line(now, happened.type, happened.message, job.state)
             args += [_encode(line), event.type, event.SerializeToString()]
-        return await _COMMIT(self._redis, keys, args)
+        _check(await _COMMIT(self._redis, keys, args), once)
 
-    async def delete(self, job: Job, request_id: str, change: Change) -> None:
+    async def delete(self, job: Job, change: Change, once: Once[Job] = UNKEYED) -> None:
         event = to_event(job.state, job, change.events[0], self._clock.now())
-        keys = [*_keys(job.id, request_id), *_indexes(job, ("any", job.state))]
-        args = [job.version, job.id, REQUEST_TTL if request_id else 0, event.type, event.SerializeToString()]
-        if not await _DELETE(self._redis, keys, args):
-            raise Stale
+        keys = [*self._keys(job.id, once), *_indexes(job, ("any", job.state))]
+        args = [job.version, job.id, once.mark(job), event.type, event.SerializeToString()]
+        _check(await _DELETE(self._redis, keys, args), once)
+
+    async def improve(self, once: Once[Job], answer: bytes) -> None:
+        await self.marks.improve(once, answer)
+
+    async def purge(self, until: int, once: Once[int] = UNKEYED) -> int:
+        total: int = await self._redis.zcount(_ALL, "-inf", until)
+        keys = [self.marks.name(once), f"{PREFIX}jobs:{State.RUNNING}:any", _ALL, PURGE]
+        _check(await _PURGE(self._redis, keys, [once.mark(total), until, total]), once)
+        return total
+
+    async def purging(self) -> int:
+        until: Any = await self._redis.get(PURGE)
+        return int(until or 0)
+
+    async def purged(self, until: int) -> None:
+        await _PURGED(self._redis, [PURGE], [until])
 
     async def page(self, wanted: Filter, offset: int, size: int, *, after: Place | None = None) -> Page:
         index = f"{PREFIX}jobs:{wanted.state or 'any'}:{_kind(wanted)}"
@@ -102,14 +105,6 @@ class RedisJobStore:
         args = [oldest, newest, offset, size, wanted.search.lower(), MOST_SEARCHED, begin, last]
         total, *blobs = await _PAGE(self._redis, [index, f"{PREFIX}job:"], args)
         return Page(tuple(_decode(blob) for blob in blobs if blob), total)
-
-    async def answered(self, request_id: str) -> str:
-        kept: Any = await self._redis.get(f"{PREFIX}request:{request_id}") if request_id else None
-        return kept.decode() if kept else ""
-
-    async def remember(self, request_id: str, job_id: str) -> None:
-        if request_id:
-            await self._redis.set(f"{PREFIX}request:{request_id}", job_id, ex=REQUEST_TTL)
 
     async def history(self, job_id: str, limit: int) -> tuple[Sequence[HistoryItem], int]:
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -131,14 +126,20 @@ class RedisJobStore:
             blobs = await pipe.execute()
         return [_decode(blob) for blob in blobs if blob]
 
+    def _keys(self, job_id: str, once: Once[Job]) -> list[str]:
+        history = f"{PREFIX}history:{job_id}"
+        return [_job_key(job_id), UNFINISHED, history, TRAINING_EVENTS, self.marks.name(once)]
+
 
 def _job_key(job_id: str) -> str:
     return f"{PREFIX}job:{job_id}"
 
 
-def _keys(job_id: str, request_id: str) -> list[str]:
-    request = f"{PREFIX}request:{request_id or '-'}"
-    return [_job_key(job_id), UNFINISHED, f"{PREFIX}history:{job_id}", TRAINING_EVENTS, request]
+def _check(outcome: bytes, once: Once[Any]) -> None:
+    if outcome == b"repeated":
+        raise Repeated(once.key)
+    if outcome == b"stale":
+        raise Stale
 
 
 def _moves(before: Job | None, job: Job) -> tuple[list[str], list[str]]:

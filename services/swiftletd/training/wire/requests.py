@@ -102,7 +102,6 @@ def _check_fields(request: CreateRequest, faults: _Faults) -> None:
     faults.between(request.priority, 0, 10, "priority")
     faults.check(not request.job_id or is_id(request.job_id), "job_id", f"{ID_RULE}.")
     faults.check(not request.project or is_id(request.project), "project", f"{ID_RULE}.")
-    faults.check(len(request.request_id) <= 128, "request_id", "is longer than 128 characters.")
     faults.between(request.max_retries, 0, MAX_RETRIES, "max_retries")
     faults.between(request.time_limit, 0, 365 * 86400, "time_limit")
     if word(job_pb2.Method, request.method) == "" and request.method:

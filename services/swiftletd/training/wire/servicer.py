@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc.aio
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
 
 from swiftlet.training.v1 import job_pb2
 from swiftlet.training.v1 import training_service_pb2 as pb
 from swiftlet.training.v1 import training_service_pb2_grpc as rpc
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import AlreadyExists
+from swiftletd.kernel.idempotency import Once
 from swiftletd.kernel.rpc.exposition import metrics
 from swiftletd.kernel.rpc.fields import log_place, number, tail_of
-from swiftletd.kernel.rpc.request_id import request_id_of
+from swiftletd.kernel.rpc.idempotent import once
 from swiftletd.training.domain.job import Job, State
 from swiftletd.training.ports import Answer, Preflight
 from swiftletd.training.usecases import Training
@@ -27,6 +29,7 @@ from swiftletd.training.wire.pages import page_begin, page_token
 from swiftletd.training.wire.watch import Watches, run_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
+M = TypeVar("M", bound=Message)
 
 
 class TrainingServicer(rpc.TrainingServiceServicer):
@@ -59,17 +62,20 @@ class TrainingServicer(rpc.TrainingServiceServicer):
     async def _create(
         self, request: requests.CreateRequest, context: Context
     ) -> pb.CreateTrainingJobResponse:
-        request_id = request_id_of(request.request_id, context)
-        if first := await self._training.store.answered(f"create:{request_id}" if request_id else ""):
-            return created(await self._training.get(first), None)
         job = requests.to_new_job(request, self._clock.now(), self._time_limit)
         if request.job_id and await self._training.store.get(request.job_id):
             raise AlreadyExists("training job", request.job_id)
         checked = await self._preflight.check(job)
         auto_start = request.auto_start if request.HasField("auto_start") else True
-        key = f"create:{request_id}" if request_id else ""
-        kept, answer = await self._training.create(checked, key, auto_start=auto_start)
-        return created(kept, answer)
+        call = once(request, created)
+        kept, answer = await self._training.create(checked, call, auto_start=auto_start)
+        return await self._told(call, answer, created(kept, answer))
+
+    async def _told(self, call: Once[Job], answer: Answer | None, told: M) -> M:
+        """What is said; a repeat gets the place in the queue too."""
+        if answer and not answer.granted:
+            await self._training.store.improve(call, told.SerializeToString())
+        return told
 
     async def ListTrainingJobs(
         self, request: pb.ListTrainingJobsRequest, context: Context
@@ -104,48 +110,28 @@ class TrainingServicer(rpc.TrainingServiceServicer):
     async def StartTrainingJob(
         self, request: pb.StartTrainingJobRequest, context: Context
     ) -> pb.TrainingJobActionResponse:
-        job, answer = await self._training.start(request.job_id)
-        told = created(job, answer)
-        return pb.TrainingJobActionResponse(job_id=job.id, status=told.status, message=told.message)
+        call = once(request, started)
+        job, answer = await self._training.start(request.job_id, call)
+        return await self._told(call, answer, started(job, answer))
 
     async def StopTrainingJob(
         self, request: pb.StopTrainingJobRequest, context: Context
     ) -> pb.TrainingJobActionResponse:
-        job = await self._training.stop(request.job_id)
-        text = "Stopped. Its processes are being ended; its GPUs are free when they are gone."
-        return pb.TrainingJobActionResponse(job_id=job.id, status=status(job.state), message=text)
+        return stopped(await self._training.stop(request.job_id, once(request, stopped)))
 
     async def ExportTrainingJob(
         self, request: pb.ExportTrainingJobRequest, context: Context
     ) -> pb.TrainingJobActionResponse:
-        request_id = request_id_of(request.request_id, context)
-        if not await self._training.store.answered(f"export:{request_id}" if request_id else ""):
-            await self._training.export(request.job_id)
-            await self._training.store.remember(f"export:{request_id}" if request_id else "", request.job_id)
-        return pb.TrainingJobActionResponse(
-            job_id=request.job_id,
-            status=job_pb2.JOB_STATUS_EXPORTING,
-            message="The export runs. export_completed and export_path tell when and where.",
-        )
+        return exporting(await self._training.export(request.job_id, once(request, exporting)))
 
     async def DeleteTrainingJob(self, request: pb.DeleteTrainingJobRequest, context: Context) -> Empty:
-        request_id = request_id_of(request.request_id, context)
-        key = f"delete:{request_id}" if request_id else ""
-        if await self._training.store.answered(key) != request.job_id:
-            await self._training.delete(request.job_id, key)
+        await self._training.delete(request.job_id, once(request, lambda _: Empty()))
         return Empty()
 
     async def DeleteTrainingJobs(
         self, request: pb.DeleteTrainingJobsRequest, context: Context
     ) -> pb.DeleteTrainingJobsResponse:
-        gone, failed = await self._training.delete_all()
-        return pb.DeleteTrainingJobsResponse(
-            success=not failed,
-            deleted_count=gone,
-            failed_count=failed,
-            total_count=gone + failed,
-            message=f"{gone} jobs were deleted." + (f" {failed} could not be." if failed else ""),
-        )
+        return deleted(await self._training.delete_all(once(request, deleted)))
 
     # ---------------------------------------------------------------- progress, logs, events
 
@@ -234,8 +220,33 @@ class TrainingServicer(rpc.TrainingServiceServicer):
         return metrics()
 
 
-def created(job: Job, answer: Answer | None) -> pb.CreateTrainingJobResponse:
-    """What a create or start call says: pending, or queued with the place in the queue."""
+def started(job: Job, answer: Answer | None = None) -> pb.TrainingJobActionResponse:
+    """What a start call says."""
+    told = created(job, answer)
+    return pb.TrainingJobActionResponse(job_id=job.id, status=told.status, message=told.message)
+
+
+def stopped(job: Job) -> pb.TrainingJobActionResponse:
+    """What a stop call says."""
+    text = "Stopped. Its processes are being ended; its GPUs are free when they are gone."
+    return pb.TrainingJobActionResponse(job_id=job.id, status=job_pb2.JOB_STATUS_CANCELLED, message=text)
+
+
+def exporting(job: Job) -> pb.TrainingJobActionResponse:
+    """What an export call says."""
+    text = "The export runs. export_completed and export_path tell when and where."
+    return pb.TrainingJobActionResponse(job_id=job.id, status=job_pb2.JOB_STATUS_EXPORTING, message=text)
+
+
+def deleted(total: int) -> pb.DeleteTrainingJobsResponse:
+    """What a call that deletes all jobs says."""
+    return pb.DeleteTrainingJobsResponse(
+        success=True, deleted_count=total, total_count=total, message=f"{total} jobs were deleted."
+    )
+
+
+def created(job: Job, answer: Answer | None = None) -> pb.CreateTrainingJobResponse:
+    """What a create call says: pending, or queued with the place in the queue."""
     if answer and not answer.granted:
         return pb.CreateTrainingJobResponse(
             job_id=job.id,

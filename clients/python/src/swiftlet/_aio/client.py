@@ -117,7 +117,7 @@ class Client:
 
     async def delete_jobs(self) -> training_service_pb2.DeleteTrainingJobsResponse:
         """Delete all jobs with their logs; raises WrongState while jobs run."""
-        request = training_service_pb2.DeleteTrainingJobsRequest(request_id=requests.request_id())
+        request = training_service_pb2.DeleteTrainingJobsRequest()
         return await self._connection.call(self._connection.training.DeleteTrainingJobs, request)
 
     async def params(self) -> training_service_pb2.CompareParamsResponse:
@@ -164,24 +164,22 @@ class Client:
 
     async def move(self, job_id: str, priority: int) -> gpu_service_pb2.QueueActionResponse:
         """Give a waiting job or deployment another priority, 0 to 10."""
-        request = gpu_service_pb2.MoveQueueItemRequest(
-            job_id=job_id, priority=priority, request_id=requests.request_id()
-        )
+        request = gpu_service_pb2.MoveQueueItemRequest(job_id=job_id, priority=priority)
         return await self._connection.call(self._connection.gpu.MoveQueueItem, request)
 
     async def hold(self, job_id: str) -> gpu_service_pb2.QueueActionResponse:
         """Hold a waiting job or deployment back; it keeps its place."""
-        request = gpu_service_pb2.HoldQueueItemRequest(job_id=job_id, request_id=requests.request_id())
+        request = gpu_service_pb2.HoldQueueItemRequest(job_id=job_id)
         return await self._connection.call(self._connection.gpu.HoldQueueItem, request)
 
     async def release(self, job_id: str) -> gpu_service_pb2.QueueActionResponse:
         """Let a held job or deployment wait for its turn again."""
-        request = gpu_service_pb2.ReleaseQueueItemRequest(job_id=job_id, request_id=requests.request_id())
+        request = gpu_service_pb2.ReleaseQueueItemRequest(job_id=job_id)
         return await self._connection.call(self._connection.gpu.ReleaseQueueItem, request)
 
     async def dequeue(self, job_id: str) -> gpu_service_pb2.QueueActionResponse:
         """Take a job or deployment out of the queue; it stays, pending, and can be started again."""
-        request = gpu_service_pb2.RemoveQueueItemRequest(job_id=job_id, request_id=requests.request_id())
+        request = gpu_service_pb2.RemoveQueueItemRequest(job_id=job_id)
         return await self._connection.call(self._connection.gpu.RemoveQueueItem, request)
 
     async def process_queue(self) -> gpu_service_pb2.ProcessQueueResponse:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from swiftlet._aio.connection import Connection
-from swiftlet._shared import requests, watches
+from swiftlet._shared import watches
 from swiftlet._shared.jobs import OutcomeWait, check_outcome
 from swiftlet._shared.logs import Pages
 from swiftlet._shared.words import JobStatus, word
@@ -116,30 +116,22 @@ class Job:
 
     async def start(self) -> training_service_pb2.TrainingJobActionResponse:
         """Start it, if it was made with `auto_start=False` or taken out of the queue."""
-        request = training_service_pb2.StartTrainingJobRequest(
-            job_id=self.id, request_id=requests.request_id()
-        )
+        request = training_service_pb2.StartTrainingJobRequest(job_id=self.id)
         return self._acted(await self._connection.call(self._connection.training.StartTrainingJob, request))
 
     async def stop(self) -> training_service_pb2.TrainingJobActionResponse:
         """Stop it: every process of it is ended, and its GPUs are free for the next."""
-        request = training_service_pb2.StopTrainingJobRequest(
-            job_id=self.id, request_id=requests.request_id()
-        )
+        request = training_service_pb2.StopTrainingJobRequest(job_id=self.id)
         return self._acted(await self._connection.call(self._connection.training.StopTrainingJob, request))
 
     async def export(self) -> training_service_pb2.TrainingJobActionResponse:
         """Export it again; WrongState unless it is completed."""
-        request = training_service_pb2.ExportTrainingJobRequest(
-            job_id=self.id, request_id=requests.request_id()
-        )
+        request = training_service_pb2.ExportTrainingJobRequest(job_id=self.id)
         return self._acted(await self._connection.call(self._connection.training.ExportTrainingJob, request))
 
     async def delete(self) -> None:
         """Delete it with its logs; a running one is stopped first. What it trained stays in output_dir."""
-        request = training_service_pb2.DeleteTrainingJobRequest(
-            job_id=self.id, request_id=requests.request_id()
-        )
+        request = training_service_pb2.DeleteTrainingJobRequest(job_id=self.id)
         await self._connection.call(self._connection.training.DeleteTrainingJob, request)
 
     def _acted(

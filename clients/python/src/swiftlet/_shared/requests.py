@@ -19,9 +19,10 @@ _RESOURCES = frozenset(job_pb2.Resources.DESCRIPTOR.fields_by_name)
 _DEPLOY_RESOURCES = frozenset(deployment_pb2.DeployResources.DESCRIPTOR.fields_by_name)
 
 
-def request_id() -> str:
-    """A fresh id: the server does a request with the same one only once, so a retry is safe."""
-    return uuid.uuid4().hex
+def identify(request: Any) -> None:
+    """Give a message that asks for a change a fresh id: the server does it once, so a retry is safe."""
+    if "request_id" in request.DESCRIPTOR.fields_by_name:
+        request.request_id = uuid.uuid4().hex
 
 
 def rfc3339(time: Time | None) -> str:
@@ -57,7 +58,6 @@ def create_job(
         model_path=paths.local(job.model) if resolve else job.model,
         data_path=paths.local(job.data) if resolve else job.data,
         output_dir=paths.output(job.output_dir) if resolve else job.output_dir,
-        request_id=request_id(),
     )
     fill(request.train_params, _only(options, PARAMS))
     fill(request.resources, _only(options, _RESOURCES))
@@ -78,7 +78,6 @@ def create_deployment(
         model_path=paths.local(model) if resolve else model,
         deploy_type=kind.ValueType(number(kind.DESCRIPTOR, options.get("deploy_type", "llm"), "deploy_type")),
         auto_start=True,
-        request_id=request_id(),
     )
     fill(request.resources, _only(options, _DEPLOY_RESOURCES))
     fill(request, _without(options, {"deploy_type", *_DEPLOY_RESOURCES}))

@@ -118,7 +118,7 @@ class Client:
 
     def delete_jobs(self) -> training_service_pb2.DeleteTrainingJobsResponse:
         """Delete all jobs with their logs; raises WrongState while jobs run."""
-        request = training_service_pb2.DeleteTrainingJobsRequest(request_id=requests.request_id())
+        request = training_service_pb2.DeleteTrainingJobsRequest()
         return self._connection.call(self._connection.training.DeleteTrainingJobs, request)
 
     def params(self) -> training_service_pb2.CompareParamsResponse:
@@ -165,24 +165,22 @@ class Client:
 
     def move(self, job_id: str, priority: int) -> gpu_service_pb2.QueueActionResponse:
         """Give a waiting job or deployment another priority, 0 to 10."""
-        request = gpu_service_pb2.MoveQueueItemRequest(
-            job_id=job_id, priority=priority, request_id=requests.request_id()
-        )
+        request = gpu_service_pb2.MoveQueueItemRequest(job_id=job_id, priority=priority)
         return self._connection.call(self._connection.gpu.MoveQueueItem, request)
 
     def hold(self, job_id: str) -> gpu_service_pb2.QueueActionResponse:
         """Hold a waiting job or deployment back; it keeps its place."""
-        request = gpu_service_pb2.HoldQueueItemRequest(job_id=job_id, request_id=requests.request_id())
+        request = gpu_service_pb2.HoldQueueItemRequest(job_id=job_id)
         return self._connection.call(self._connection.gpu.HoldQueueItem, request)
 
     def release(self, job_id: str) -> gpu_service_pb2.QueueActionResponse:
         """Let a held job or deployment wait for its turn again."""
-        request = gpu_service_pb2.ReleaseQueueItemRequest(job_id=job_id, request_id=requests.request_id())
+        request = gpu_service_pb2.ReleaseQueueItemRequest(job_id=job_id)
         return self._connection.call(self._connection.gpu.ReleaseQueueItem, request)
 
     def dequeue(self, job_id: str) -> gpu_service_pb2.QueueActionResponse:
         """Take a job or deployment out of the queue; it stays, pending, and can be started again."""
-        request = gpu_service_pb2.RemoveQueueItemRequest(job_id=job_id, request_id=requests.request_id())
+        request = gpu_service_pb2.RemoveQueueItemRequest(job_id=job_id)
         return self._connection.call(self._connection.gpu.RemoveQueueItem, request)
 
     def process_queue(self) -> gpu_service_pb2.ProcessQueueResponse:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from swiftlet._shared import requests
 from swiftlet._shared.config import Config
 from swiftlet._shared.errors import DeadlineExceeded, ResumeTokenExpired, SwiftletError
 from swiftlet._shared.status import to_error
@@ -36,7 +37,8 @@ class Connection:
         self._channel.close()
 
     def call(self, method: grpc.UnaryUnaryMultiCallable[CallT, AnswerT], request: CallT) -> AnswerT:
-        """Call a method; raises an error of our tree."""
+        """Call a method; raises an error of our tree. Its own retries are of one and the same request."""
+        requests.identify(request)
         try:
             return method(request, timeout=self.config.timeout)
         except grpc.RpcError as error:

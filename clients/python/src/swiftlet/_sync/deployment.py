@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swiftlet._shared import requests, watches
+from swiftlet._shared import watches
 from swiftlet._shared.deployments import base_url, is_settled, running
 from swiftlet._shared.logs import Pages
 from swiftlet._shared.words import DeployStatus, word
@@ -91,12 +91,12 @@ class Deployment:
 
     def start(self) -> deploy_service_pb2.DeploymentActionResponse:
         """Start it; where its GPUs are not free it waits for them."""
-        request = deploy_service_pb2.StartDeploymentRequest(job_id=self.id, request_id=requests.request_id())
+        request = deploy_service_pb2.StartDeploymentRequest(job_id=self.id)
         return self._acted(self._connection.call(self._connection.deploy.StartDeployment, request))
 
     def stop(self) -> deploy_service_pb2.DeploymentActionResponse:
         """Stop it; its port and its GPUs are free again."""
-        request = deploy_service_pb2.StopDeploymentRequest(job_id=self.id, request_id=requests.request_id())
+        request = deploy_service_pb2.StopDeploymentRequest(job_id=self.id)
         return self._acted(self._connection.call(self._connection.deploy.StopDeployment, request))
 
     def _acted(

@@ -6,20 +6,17 @@
 --   unfinished                  set     ids of deployments to which something can still happen
 --   ports                       hash    port -> id: a port belongs to one deployment until that is over
 --   events                      stream  type, e: the outbox, read by the other services
---   request:<id>                string  the deployment that a client's request id was about
+--   request:<id>                string  the mark of a client's request (kernel/redis/lua/mark.lua)
 --
 -- KEYS  1 deployment   2 unfinished   3 events   4 request   5 ports   6 index of all   7 index of the state that was
 --       8 index of the state that is
 -- ARGV  1 version that was read, 0 for a new one   2 new version   3 state   4 deployment   5 creation time   6 id
---       7 "1" if unfinished   8 request's time to live in seconds, 0 for no request   9 port that was, 0 for none
+--       7 "1" if unfinished   8 mark of the request   9 port that was, 0 for none
 --       10 port that is   11.. for each event: type, event
 --
--- Returns the id; the first one's id if the request is known; "stale" if the version is not the one that was
+-- Returns "ok"; "repeated" if the request had its effect before; "stale" if the version is not the one that was
 -- read; "port" if the port belongs to another.
-if tonumber(ARGV[8]) > 0 then
-  local first = redis.call('GET', KEYS[4])
-  if first then return first end
-end
+if repeated(KEYS[4], ARGV[8]) then return 'repeated' end
 if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then return 'stale' end
 local owner = redis.call('HGET', KEYS[5], ARGV[10])
 if ARGV[7] == '1' and owner and owner ~= ARGV[6] then return 'port' end
@@ -34,5 +31,5 @@ if ARGV[9] ~= ARGV[10] or ARGV[7] ~= '1' then
 end
 if ARGV[7] == '1' then redis.call('HSET', KEYS[5], ARGV[10], ARGV[6]) end
 for i = 11, #ARGV, 2 do redis.call('XADD', KEYS[3], '*', 'type', ARGV[i], 'e', ARGV[i + 1]) end
-if tonumber(ARGV[8]) > 0 then redis.call('SET', KEYS[4], ARGV[6], 'EX', ARGV[8]) end
-return ARGV[6]
+remember(KEYS[4], ARGV[8])
+return 'ok'

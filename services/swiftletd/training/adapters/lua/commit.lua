@@ -6,20 +6,17 @@
 --   unfinished                  set     ids of jobs to which something can still happen
 --   history:<id>                stream  h a line of the job's history as JSON
 --   events                      stream  type, e: the outbox, read by the other services
---   request:<id>                string  the job that a client's request id was about
+--   request:<id>                string  the mark of a client's request (kernel/redis/lua/mark.lua)
+--   purge                       string  microsecond of creation up to which all jobs are being deleted
 --
 -- KEYS  1 job  2 unfinished  3 history  4 events  5 request  6.. indexes to leave, then indexes to join
 -- ARGV  1 version that was read, 0 for a new job   2 new version   3 state   4 search text   5 job
---       6 creation time   7 id   8 "1" if unfinished   9 request's time to live in seconds, 0 for no request
+--       6 creation time   7 id   8 "1" if unfinished   9 mark of the request
 --       10 number of indexes to leave   11 number of events, then for each: history line, type, event
 --
--- Returns the job's id; the first one's id if the request is known; "" if the version is not the one that was read.
-if tonumber(ARGV[9]) > 0 then
-  local first = redis.call('GET', KEYS[5])
-  if first then return first end
-end
-local version = redis.call('HGET', KEYS[1], 'v') or '0'
-if version ~= ARGV[1] then return '' end
+-- Returns "ok"; "repeated" if the request had its effect before; "stale" if the version is not the one that was read.
+if repeated(KEYS[5], ARGV[9]) then return 'repeated' end
+if (redis.call('HGET', KEYS[1], 'v') or '0') ~= ARGV[1] then return 'stale' end
 
 redis.call('HSET', KEYS[1], 's', ARGV[3], 'v', ARGV[2], 'm', ARGV[4], 'b', ARGV[5])
 local first_join = 6 + tonumber(ARGV[10])
@@ -31,5 +28,5 @@ for i = 1, tonumber(ARGV[11]) do
   redis.call('XADD', KEYS[3], '*', 'h', ARGV[at])
   redis.call('XADD', KEYS[4], '*', 'type', ARGV[at + 1], 'e', ARGV[at + 2])
 end
-if tonumber(ARGV[9]) > 0 then redis.call('SET', KEYS[5], ARGV[7], 'EX', ARGV[9]) end
-return ARGV[7]
+remember(KEYS[5], ARGV[9])
+return 'ok'

@@ -55,7 +55,10 @@ class CreateDeploymentRequest(_message.Message):
     served_model_name: _builtins.str
     """Name of the model for clients of the OpenAI API, at most 128 characters; the id if not given."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, answers with the first one's deployment."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     @_builtins.property
     def resources(self) -> _deployment_pb2.DeployResources:
         """What it needs; one whole GPU if not given."""
@@ -203,7 +206,10 @@ class StartDeploymentRequest(_message.Message):
     job_id: _builtins.str
     """The deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -229,7 +235,10 @@ class StopDeploymentRequest(_message.Message):
     job_id: _builtins.str
     """The deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -631,7 +640,10 @@ class AddToDeployQueueRequest(_message.Message):
     priority: _builtins.int
     """0 to 10; the one it has if not given."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -666,7 +678,10 @@ class RemoveFromDeployQueueRequest(_message.Message):
     job_id: _builtins.str
     """The deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,

@@ -440,12 +440,20 @@ class ProcessQueueRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
+        *,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -490,7 +498,10 @@ class RemoveQueueItemRequest(_message.Message):
     job_id: _builtins.str
     """Job or deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more and gets the same answer."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -519,7 +530,10 @@ class MoveQueueItemRequest(_message.Message):
     priority: _builtins.int
     """0 to 10, larger is more urgent. Required."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more and gets the same answer."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -548,7 +562,10 @@ class HoldQueueItemRequest(_message.Message):
     job_id: _builtins.str
     """Job or deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more and gets the same answer."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -574,7 +591,10 @@ class ReleaseQueueItemRequest(_message.Message):
     job_id: _builtins.str
     """Job or deployment."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more and gets the same answer."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -621,12 +641,20 @@ class StartProcessorRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
+        *,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -638,12 +666,20 @@ class StopProcessorRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
+        *,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

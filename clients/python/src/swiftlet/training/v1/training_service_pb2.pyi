@@ -93,7 +93,10 @@ class CreateTrainingJobRequest(_message.Message):
     earliest_start: _builtins.str
     """RFC 3339 time before which it must not start."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, answers with the first one's job."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     @_builtins.property
     def llm_params(self) -> _params_pb2.TrainingParams:
         """Parameters for a language model."""
@@ -187,7 +190,10 @@ class CreateTypedTrainingJobRequest(_message.Message):
     earliest_start: _builtins.str
     """RFC 3339 time before which it must not start."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, answers with the first one's job."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     @_builtins.property
     def params(self) -> _params_pb2.TrainingParams:
         """Parameters of the trainer type."""
@@ -404,7 +410,10 @@ class StartTrainingJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -430,7 +439,10 @@ class StopTrainingJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -456,7 +468,10 @@ class ExportTrainingJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -512,7 +527,10 @@ class DeleteTrainingJobRequest(_message.Message):
     job_id: _builtins.str
     """The job."""
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,
@@ -535,7 +553,10 @@ class DeleteTrainingJobsRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """A repeated request with the same id, at most 128 characters, does nothing more."""
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
     def __init__(
         self,
         *,

@@ -146,8 +146,7 @@ class TrainingServiceServicer:
 
     def CreateTrainingJob(self, request, context):
         """Checks a job and puts it in the queue. Answers "pending" where GPUs are free and "queued" with
-        the position where they are not. A repeated request with the same request_id (REST: the header
-        Idempotency-Key) answers with the first one's job.
+        the position where they are not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,8 +38,7 @@ class TrainingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TrainingServiceAsyncStub: ...
     CreateTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingJobRequest, _training_service_pb2.CreateTrainingJobResponse]
     """Checks a job and puts it in the queue. Answers "pending" where GPUs are free and "queued" with
-    the position where they are not. A repeated request with the same request_id (REST: the header
-    Idempotency-Key) answers with the first one's job.
+    the position where they are not.
     """
     CreateTypedTrainingJob: _grpc.UnaryUnaryMultiCallable[_training_service_pb2.CreateTypedTrainingJobRequest, _training_service_pb2.CreateTrainingJobResponse]
     """As CreateTrainingJob, with the trainer fixed by the path and its parameters in `params`."""
@@ -89,8 +88,7 @@ class TrainingServiceAsyncStub(TrainingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateTrainingJobRequest, _training_service_pb2.CreateTrainingJobResponse]  # type: ignore[assignment]
     """Checks a job and puts it in the queue. Answers "pending" where GPUs are free and "queued" with
-    the position where they are not. A repeated request with the same request_id (REST: the header
-    Idempotency-Key) answers with the first one's job.
+    the position where they are not.
     """
     CreateTypedTrainingJob: _aio.UnaryUnaryMultiCallable[_training_service_pb2.CreateTypedTrainingJobRequest, _training_service_pb2.CreateTrainingJobResponse]  # type: ignore[assignment]
     """As CreateTrainingJob, with the trainer fixed by the path and its parameters in `params`."""
@@ -143,8 +141,7 @@ class TrainingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_training_service_pb2.CreateTrainingJobResponse, _abc.Awaitable[_training_service_pb2.CreateTrainingJobResponse]]:
         """Checks a job and puts it in the queue. Answers "pending" where GPUs are free and "queued" with
-        the position where they are not. A repeated request with the same request_id (REST: the header
-        Idempotency-Key) answers with the first one's job.
+        the position where they are not.
         """
 
     @_abc_1.abstractmethod
