@@ -14,7 +14,8 @@ ServiceError
 ├── LimitReached        RESOURCE_EXHAUSTED
 ├── WatcherTooSlow      RESOURCE_EXHAUSTED
 ├── NotReady            UNAVAILABLE          with the seconds to wait
-└── Unavailable         UNAVAILABLE          with the seconds to wait
+├── Unavailable         UNAVAILABLE          with the seconds to wait
+└── StoreFull           UNAVAILABLE          likewise
 """
 
 from __future__ import annotations
@@ -187,6 +188,19 @@ class Unavailable(ServiceError):
     code = "UNAVAILABLE"
     reason = "DEPENDENCY_UNAVAILABLE"
 
-    def __init__(self, dependency: str) -> None:
-        text = f"{dependency} can't be reached now. Nothing was changed; try again in a moment."
+    def __init__(self, dependency: str, why: str = "") -> None:
+        text = f"{why or f'{dependency} can not be reached now.'} Nothing was changed; try again in a moment."
         super().__init__(text, metadata={"dependency": dependency}, retry_after=1.0)
+
+
+class StoreFull(ServiceError):
+    """Redis has no room for a change: `what` is memory or disk, `message` says what to do."""
+
+    code = "UNAVAILABLE"
+    reason = "STORE_FULL"
+
+    def __init__(self, what: str, message: str) -> None:
+        text = (
+            f"{message} Nothing was changed; jobs that run go on, and are caught up with when there is room."
+        )
+        super().__init__(text, metadata={"what": what}, retry_after=10.0)

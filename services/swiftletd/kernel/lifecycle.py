@@ -12,7 +12,7 @@ import structlog
 import uvloop
 
 from swiftletd.kernel.bus.backoff import Backoff
-from swiftletd.kernel.redis.client import UNREACHABLE
+from swiftletd.kernel.redis.trouble import trouble_of
 
 log = structlog.get_logger()
 
@@ -45,13 +45,15 @@ async def background(*tasks: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def persist(act: Callable[[], Awaitable[None]]) -> None:
-    """Do it until it works: recovery has to wait for a Redis that isn't there yet."""
+    """Do it until it works: recovery has to wait for a Redis that isn't there yet, or is full."""
     backoff = Backoff()
     while True:
         try:
             return await act()
-        except UNREACHABLE as error:
-            log.warning("redis_away", during="recovery", error=str(error))
+        except Exception as error:
+            if not (trouble := trouble_of(error)):
+                raise
+            log.warning("redis_trouble", trouble=trouble, during="recovery", error=str(error))
             await asyncio.sleep(backoff.delay())
 
 

@@ -138,7 +138,7 @@ class Publisher:
             commands = [*self._log_commands(after), *self._progress_commands(after)]
             commands += self._event_commands(after) if looked else []
             if commands:
-                check(connection.run(commands))
+                connection.write(commands)
         except BaseException:
             self._new_events |= looked
             raise
@@ -240,9 +240,10 @@ class Publisher:
             complain(f"Redis at {self._address}: {error!r}. Going on without it and trying again.")
         if not isinstance(error, OSError | RedisError):
             traceback.print_exception(error)
-        self._disconnect()
-        # A Redis that crashed may have forgotten its last second. Events are few and count once: all again.
-        self._cursor.events, self._new_events = 0, True
+        if not (isinstance(error, RedisError) and error.full):
+            self._disconnect()
+            # A Redis that crashed may have forgotten its last second. Events are few, and count once.
+            self._cursor.events, self._new_events = 0, True
         time.sleep(backoff(self._failures, random.random()))  # noqa: S311 not a secret
         self._failures += 1
         self._wake.set()

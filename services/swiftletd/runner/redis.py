@@ -21,8 +21,17 @@ _READ_BYTES = 64 * 1024
 Command = tuple[str | int | float | bytes | memoryview, ...]
 
 
+# No memory, or no disk: nothing was done, and what was done before stays.
+_FULL = ("OOM", "MISCONF", "EXECABORT")
+
+
 class RedisError(Exception):
     """Redis refused a command, or does not speak its protocol."""
+
+    @property
+    def full(self) -> bool:
+        """It has no room for a change; it has forgotten nothing."""
+        return str(self).startswith(_FULL)
 
 
 class AddressError(ValueError):
@@ -96,6 +105,15 @@ class Connection:
         return [
             RedisError(str(reply)) if isinstance(reply, hiredis.ReplyError) else reply for reply in replies
         ]
+
+    def write(self, commands: Sequence[Command]) -> None:
+        """All of the commands or none, in one transaction: a Redis that runs full refuses no part of them.
+
+        Raises RedisError, then nothing was done, or OSError as `run`.
+        """
+        *queued, done = self.run([("MULTI",), *commands, ("EXEC",)])
+        check([*queued, done])
+        check([RedisError(str(reply)) for reply in done if isinstance(reply, hiredis.ReplyError)])
 
     def close(self) -> None:
         self._socket.close()

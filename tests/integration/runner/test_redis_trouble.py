@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from contextlib import contextmanager
@@ -70,6 +71,28 @@ def test_redis_is_full_and_a_stop_is_heard_nevertheless(new_run, private_redis):
         client.config_set("maxmemory", 0)
     assert story.wait()["stopped"] == "lease_revoked"
     assert [event["type"] for event in events(private_redis, story.name)] == [ALL[0], ALL[1], ALL[3]]
+
+
+def test_a_redis_that_runs_full_again_and_again_hears_everything_once(new_run, private_redis):
+    story = new_run(private_redis, steps=60, fake={"print_lines": 2000})
+    with private_redis.client() as client:
+        story.start()
+        for step in (5, 20, 40):
+            story.until_it_trains(step)
+            client.config_set("maxmemory", 1)
+            refused = refusals(client)
+            eventually(lambda: refusals(client) > refused + 2, "nothing was refused", story.story)  # noqa: B023
+            client.config_set("maxmemory", 0)
+        assert story.wait()["success"]
+        sent = [json.loads(fields["j"]) for _, fields in client.xrange("swiftlet:{runs}:events")]
+        assert [event["type"] for event in sent] == ALL
+        batches = [fields for _, fields in client.xrange("swiftlet:{runs}:tail") if fields["kind"] == "log"]
+    assert [batch["start"] for batch in batches[1:]] == [batch["end"] for batch in batches[:-1]]
+    assert_everything_was_heard(private_redis, story)
+
+
+def refusals(client) -> int:
+    return client.info("errorstats").get("errorstat_OOM", {}).get("count", 0)
 
 
 @contextmanager

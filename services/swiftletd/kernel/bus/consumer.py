@@ -2,7 +2,7 @@
 
 Order of work: entries that this consumer read and never acknowledged, then new ones; every now and
 then those that a dead consumer of the group left behind. An entry is acknowledged after its effect. One
-that fails `max_deliveries` times goes to `<stream>:dead:<group>`, so that it can't stop the others.
+that fails `max_failures` times goes to `<stream>:dead:<group>`, so that it can't stop the others.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.backoff import Backoff
 from swiftletd.kernel.redis.client import UNREACHABLE
+from swiftletd.kernel.redis.trouble import Trouble, trouble_of
 
 log = structlog.get_logger()
 
@@ -46,18 +47,19 @@ class Consumer:
         name: str,
         handle: Handler,
         handle_batch: BatchHandler | None = None,
-        max_deliveries: int = 5,
+        max_failures: int = 5,
         claim_after: float = 30.0,
         batch: int = 256,
     ) -> None:
         self._redis, self._reader = redis, reader
         self._stream, self._group, self._name = stream, group, name
         self._handle, self._handle_batch = handle, handle_batch
-        self._max_deliveries, self._claim_after, self._batch = max_deliveries, claim_after, batch
+        self._max_failures, self._claim_after, self._batch = max_failures, claim_after, batch
         self._failed = False
+        self._failures: dict[bytes, int] = {}
 
     async def run(self) -> None:
-        """Read until cancelled; survives a Redis that is away."""
+        """Read until cancelled; survives a Redis that is away, full, or not the first one any more."""
         backoff = Backoff()
         while True:
             try:
@@ -65,11 +67,16 @@ class Consumer:
                 await self.catch_up()
                 backoff.reset()
                 await self._follow()
-            except UNREACHABLE as error:
-                log.warning("redis_away", stream=self._stream, error=str(error))
-            except ResponseError as error:
-                log.warning("redis_refused", stream=self._stream, error=str(error))
+            except (*UNREACHABLE, RedisError) as error:
+                trouble = trouble_of(error)
+                log.warning("redis_trouble", trouble=trouble, stream=self._stream, error=str(error))
+                if trouble is Trouble.REPLICA:  # its address may lead to the new one by now
+                    await self._reconnect()
             await asyncio.sleep(backoff.delay())
+
+    async def _reconnect(self) -> None:
+        for client in (self._redis, self._reader):
+            await client.connection_pool.disconnect(inuse_connections=False)
 
     async def create_group(self) -> None:
         """Make the group, from the first entry on, if it isn't there."""
@@ -118,9 +125,9 @@ class Consumer:
         assert self._handle_batch
         try:
             await self._handle_batch([envelope.decode(fields) for _, fields in entries])
-        except UNREACHABLE:
-            raise
-        except Exception:
+        except Exception as error:
+            if trouble_of(error):
+                raise
             log.exception("batch_failed", stream=self._stream, group=self._group)
             return False
         await self._redis.xack(self._stream, self._group, *(key for key, _ in entries))
@@ -129,26 +136,29 @@ class Consumer:
     async def _process_one(self, key: bytes, fields: dict[bytes, bytes]) -> None:
         try:
             await self._handle(envelope.decode(fields))
-        except UNREACHABLE:
-            raise
-        except Exception:
+        except Exception as error:
+            if trouble_of(error):
+                raise
             self._failed = True
             log.exception("event_failed", stream=self._stream, group=self._group, id=key.decode())
             await self._bury_if_hopeless(key, fields)
             return
         await self._redis.xack(self._stream, self._group, key)
+        self._failures.pop(key, None)
 
     async def _bury_if_hopeless(self, key: bytes, fields: dict[bytes, bytes]) -> None:
-        pending: Any = await self._redis.xpending_range(self._stream, self._group, key, key, 1)
-        if not pending or pending[0]["times_delivered"] < self._max_deliveries:
+        """Failures are counted here: Redis counts deliveries, and a Redis in trouble needs many for one."""
+        self._failures[key] = self._failures.get(key, 0) + 1
+        if self._failures[key] < self._max_failures:
             return
         dead = f"{self._stream}:dead:{self._group}"
         await self._redis.xadd(dead, {**fields, b"id": key}, maxlen=10_000)  # type: ignore[dict-item]
         await self._redis.xack(self._stream, self._group, key)
+        del self._failures[key]
         log.error("event_buried", stream=dead, id=key.decode())
 
     async def _retry_own(self) -> None:
-        """Claim what this consumer itself failed at: each claim counts as a delivery, so it ends."""
+        """Handle again what this consumer itself failed at."""
         pending: Any = await self._redis.xpending_range(
             self._stream, self._group, "-", "+", self._batch, consumername=self._name
         )

@@ -15,10 +15,11 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError
 
 from swiftletd.kernel.bus.backoff import Backoff
 from swiftletd.kernel.redis.client import UNREACHABLE
+from swiftletd.kernel.redis.trouble import trouble_of
 
 log = structlog.get_logger()
 
@@ -144,10 +145,9 @@ class Follower:
                 while True:
                     await self._read_once()
                     backoff.reset()
-            except UNREACHABLE as error:
-                log.warning("redis_away", streams=list(self._parse), error=str(error))
-            except ResponseError as error:
-                log.warning("redis_refused", streams=list(self._parse), error=str(error))
+            except (*UNREACHABLE, RedisError) as error:
+                streams = list(self._parse)
+                log.warning("redis_trouble", trouble=trouble_of(error), streams=streams, error=str(error))
             await asyncio.sleep(backoff.delay())
 
     async def _find_ends(self) -> None:

@@ -31,6 +31,7 @@ BY_REASON: Mapping[str, type[SwiftletError]] = MappingProxyType(
         "WATCHER_TOO_SLOW": errors.WatcherTooSlow,
         "NOT_READY": errors.Unavailable,
         "DEPENDENCY_UNAVAILABLE": errors.Unavailable,
+        "STORE_FULL": errors.Unavailable,
         "TRAINER_UNAVAILABLE": errors.Unavailable,
         "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
         "INTERNAL": errors.InternalError,

@@ -6,20 +6,34 @@ grpc.aio would send the text of an unknown exception to the client, whatever is 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import grpc.aio
 import structlog
 
-from swiftletd.kernel.errors import NotReady, ServiceError, Unavailable
-from swiftletd.kernel.redis.client import RedisConnectionError, RedisError, RedisTimeoutError
+from swiftletd.kernel.errors import NotReady, ServiceError, StoreFull, Unavailable
+from swiftletd.kernel.redis.client import RedisError
+from swiftletd.kernel.redis.trouble import Trouble, trouble_of
 from swiftletd.kernel.rpc.call import Call, Proceed
 from swiftletd.kernel.rpc.status import to_status
 
-# Not every OSError: a path that a client chose can give one, too.
-AWAY = (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError)
-
 log = structlog.get_logger()
+
+_REDIS: Mapping[Trouble, Callable[[], ServiceError]] = MappingProxyType(
+    {
+        Trouble.AWAY: lambda: Unavailable("redis"),
+        Trouble.LOADING: lambda: Unavailable("redis", "Redis is still loading what it has on disk."),
+        Trouble.REPLICA: lambda: Unavailable("redis", "Redis takes no changes while another one takes over."),
+        Trouble.MEMORY: lambda: StoreFull(
+            "memory", "Redis has no memory left: delete ended jobs that nobody needs, or raise its maxmemory."
+        ),
+        Trouble.DISK: lambda: StoreFull(
+            "disk", "Redis can't write to its disk, and takes no changes until it can: free some space there."
+        ),
+    }
+)
 
 
 async def map_errors(call: Call, proceed: Proceed) -> Any:
@@ -44,15 +58,10 @@ def to_service_error(error: Exception, request_id: str) -> ServiceError:
     match error:
         case ServiceError():
             return error
-        case _ if isinstance(error, AWAY):
-            log.warning("redis_unreachable", error=str(error))
-            return Unavailable("redis")
-        case RedisError() if "OOM" in str(error):
-            return ServiceError(
-                "Redis has no memory left. Nothing was changed; delete old jobs or raise its maxmemory.",
-                reason="LIMIT_REACHED",
-                metadata={"what": "redis memory"},
-            )
+        # Not every OSError: a path that a client chose can give one, too.
+        case RedisError() | ConnectionError() | TimeoutError() if trouble := trouble_of(error):
+            log.warning("redis_trouble", trouble=trouble, error=str(error))
+            return _REDIS[trouble]()
         case _:
             log.error("unexpected", exc_info=error)
             return ServiceError(

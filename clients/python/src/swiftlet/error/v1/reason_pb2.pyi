@@ -121,6 +121,11 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
 
         {"reason": "TRAINER_UNAVAILABLE", "domain": "swiftlet", "metadata": {"python": ".venv-trainer/bin/python"}}
     """
+    REASON_STORE_FULL: _Reason.ValueType  # 20
+    """Redis has no memory or no disk left, so nothing can be changed. Comes with RetryInfo.
+
+        {"reason": "STORE_FULL", "domain": "swiftlet", "metadata": {"what": "memory"}}
+    """
     REASON_OUT_OF_MEMORY: _Reason.ValueType  # 40
     """The process ran out of GPU or main memory. Retried only with a change.
 
@@ -303,6 +308,11 @@ REASON_TRAINER_UNAVAILABLE: Reason.ValueType  # 19
 """The trainer environment (ms-swift) is missing or broken.
 
     {"reason": "TRAINER_UNAVAILABLE", "domain": "swiftlet", "metadata": {"python": ".venv-trainer/bin/python"}}
+"""
+REASON_STORE_FULL: Reason.ValueType  # 20
+"""Redis has no memory or no disk left, so nothing can be changed. Comes with RetryInfo.
+
+    {"reason": "STORE_FULL", "domain": "swiftlet", "metadata": {"what": "memory"}}
 """
 REASON_OUT_OF_MEMORY: Reason.ValueType  # 40
 """The process ran out of GPU or main memory. Retried only with a change.
