@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from swiftletd.training.adapters.preflight import Order, Places, inspect
+from swiftletd.training.adapters.preflight import Order, Places, Reader, inspect
 from swiftletd.training.adapters.swift_schema import SwiftSchema
 from swiftletd.training.domain.command import (
     CHECKPOINT,
@@ -87,7 +87,7 @@ def train(trainer_python: Path, tmp_path: Path) -> Train:
         places = Places(base=base, roots=(tmp_path,))
         params = parse_params(trainer, method, {**QUICK, **raw})
         asked = Order(method=method, params=params, output_dir=str(tmp_path), **paths)
-        order = inspect(asked, places, installation, rows=100).order
+        order = inspect(asked, places, installation, Reader(), rows=100).order
         task = TrainingTask(
             method=method,
             params=order.params,

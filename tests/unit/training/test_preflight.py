@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from swiftletd.training.adapters.preflight import Facts, Order, Places, inspect
+from swiftletd.training.adapters.preflight import Facts, Order, Places, Reader, inspect
 from swiftletd.training.adapters.preflight.inspect import confine
 from swiftletd.training.domain.params import InvalidParams, Method, TrainerType, parse_params
 from unit.training.installations import INSTALLATION
@@ -46,6 +46,7 @@ class Asking:
 
     def __init__(self, base: Path) -> None:
         self.places = Places(base=base, roots=(base,))
+        self.reader = Reader()
 
     def order(self, raw: dict[str, Any] | None = None, **changes: Any) -> Order:
         trainer, method = changes.pop("trainer", TrainerType.LLM), changes.pop("method", Method.SFT)
@@ -54,7 +55,7 @@ class Asking:
         return Order(method=method, params=params, at=f"{trainer}_params", **{**paths, **changes})
 
     def facts(self, raw: dict[str, Any] | None = None, rows: int = 100, **changes: Any) -> Facts:
-        return inspect(self.order(raw, **changes), self.places, INSTALLATION, rows=rows)
+        return inspect(self.order(raw, **changes), self.places, INSTALLATION, self.reader, rows=rows)
 
     def faults(self, raw: dict[str, Any] | None = None, **changes: Any) -> dict[str, str]:
         with pytest.raises(InvalidParams) as caught:
@@ -170,10 +171,10 @@ class TestDataset:
         ("name", "content", "rows"),
         [
             ("a.jsonl", json.dumps({"messages": TURN}), 1),
-            ("a.json", json.dumps([{"messages": TURN}, {"messages": TURN}], indent=1), None),
-            ("b.json", json.dumps({"messages": TURN}) + "\n", None),
-            ("a.csv", "query,response\nhi,ho\n", None),
-            ("b.csv", 'query,response\n"hi\nyou",ho\n', None),
+            ("a.json", json.dumps([{"messages": TURN}, {"messages": TURN}], indent=1), 2),
+            ("b.json", json.dumps({"messages": TURN}) + "\n", 1),
+            ("a.csv", "query,response\nhi,ho\n", 1),
+            ("b.csv", 'query,response\n"hi\nyou",ho\n', 1),
         ],
     )
     def test_formats(self, base: Path, asking: Asking, name: str, content: str, rows: int | None):
@@ -226,7 +227,7 @@ class TestDataset:
     def test_only_the_first_rows_are_looked_at(self, base: Path, asking: Asking):
         (base / "a.jsonl").write_text(f"{json.dumps({'messages': TURN})}\n" * 3 + "broken\n")
 
-        assert asking.facts(rows=3, data_path="a.jsonl").rows == 4
+        assert asking.facts(rows=3, data_path="a.jsonl").rows == 3
         assert "a.jsonl:4" in asking.faults(rows=4, data_path="a.jsonl")["data_path"]
 
     def test_a_sample_of_a_file(self, base: Path, asking: Asking):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 
 class Kind(StrEnum):
@@ -47,7 +48,7 @@ class ModelType:
         return tuple(dict.fromkeys(name for name in (self.template, *self.models.values()) if name))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Installation:
     """`flags` by command and name, `model_types` by name, `packages` as distributions are called on disk."""
 
@@ -56,3 +57,9 @@ class Installation:
     model_types: Mapping[str, ModelType]
     templates: frozenset[str]
     packages: frozenset[str] = frozenset()
+
+    @cached_property
+    def by_model(self) -> Mapping[str, ModelType]:
+        """The first type that lists a model, by the last part of its hub id in lower case."""
+        last_first = reversed(list(self.model_types.values()))
+        return {model: found for found in last_first for model in found.models}

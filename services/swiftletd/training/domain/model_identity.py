@@ -68,8 +68,7 @@ def unknown_words(installation: Installation, model_type: str, template: str) ->
 
 def _by_name(name: str, installation: Installation) -> ModelType | None:
     """The type that lists a model of this name: a directory called as a known model is taken for it."""
-    wanted = name.lower()
-    return next((found for found in installation.model_types.values() if wanted in found.models), None)
+    return installation.by_model.get(name.lower())
 
 
 def _model_types(

@@ -60,7 +60,7 @@ class Need:
 
 def row_fault(row: object, need: Need) -> str:
     """What is wrong with the row for this job, as the rest of a sentence; empty where nothing is."""
-    if not isinstance(row, Mapping):
+    if not isinstance(row, dict):
         return f"must be an object, such as {_example(need)}"
     named = {str(key).lower(): value for key, value in row.items()}
     column = next((name for name in MESSAGES if name in named), None)
@@ -73,7 +73,7 @@ def media_of(row: Row) -> Iterator[tuple[str, str]]:
     for column in MEDIA:
         value = row.get(column, row.get(column.removesuffix("s")))
         for item in value if isinstance(value, list) else [value]:
-            path = item.get("path") if isinstance(item, Mapping) else item
+            path = item.get("path") if isinstance(item, dict) else item
             if isinstance(path, str) and path:
                 yield column, path
 
@@ -98,7 +98,7 @@ def _messages_fault(value: object, need: Need) -> str:
     messages = _unpacked(value)
     if not isinstance(messages, list) or not messages:
         return f"must have a list of messages, such as {_example(need)}"
-    if all(isinstance(message, Mapping) and _is_pair(message) for message in messages):
+    if all(isinstance(message, dict) and _is_pair(message) for message in messages):
         return ""
     for place, message in enumerate(messages):
         if fault := _message_fault(message):
@@ -128,7 +128,7 @@ def _is_pair(message: Row) -> bool:
 
 
 def _message_fault(message: object) -> str:
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         return "something else than an object with role and content"
     role = _role(message)
     if role not in ROLES:
@@ -178,7 +178,7 @@ def _prefixed(column: str, fault: str) -> str:
 
 def _last_answer(named: Row) -> object:
     messages = _unpacked(next((named[name] for name in MESSAGES if name in named), None))
-    if isinstance(messages, list) and messages and isinstance(messages[-1], Mapping):
+    if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
         return messages[-1].get("content", messages[-1].get("value"))
     return next((named[name] for name in RESPONSES if named.get(name)), None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from google.protobuf import struct_pb2
@@ -24,15 +25,14 @@ _METHOD = {name.removeprefix("METHOD_").lower(): number for name, number in pb.M
 
 def word(enum: Any, number: int) -> str:
     """The lower-case word of an enum value: "" for unspecified and for numbers that the enum doesn't have."""
-    prefix, _, name = _split(enum, number)
-    return name.lower() if prefix and name != "UNSPECIFIED" else ""
+    return _words(enum).get(number, "")
 
 
-def _split(enum: Any, number: int) -> tuple[str, str, str]:
-    names = {value: name for name, value in enum.items()}
+@cache
+def _words(enum: Any) -> Mapping[int, str]:
+    names = {number: name for name, number in enum.items()}
     prefix = names[0].removesuffix("UNSPECIFIED")
-    name = names.get(number, "")
-    return (prefix, "_", name.removeprefix(prefix)) if name else ("", "", "")
+    return {number: name.removeprefix(prefix).lower() for number, name in names.items() if number}
 
 
 def status(state: State) -> pb.JobStatus.ValueType:

@@ -8,5 +8,6 @@ from swiftletd.training.adapters.preflight.check import LocalPreflight
 from swiftletd.training.adapters.preflight.inspect import inspect
 from swiftletd.training.adapters.preflight.order import Facts, Order
 from swiftletd.training.adapters.preflight.places import Places
+from swiftletd.training.adapters.preflight.reading import Reader
 
-__all__ = ["Facts", "LocalPreflight", "Order", "Places", "inspect"]
+__all__ = ["Facts", "LocalPreflight", "Order", "Places", "Reader", "inspect"]

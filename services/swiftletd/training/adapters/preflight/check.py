@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
-from pathlib import Path
 
 from swiftletd.kernel.errors import ServiceError, invalid
 from swiftletd.training.adapters.preflight.inspect import confine, inspect
 from swiftletd.training.adapters.preflight.order import Facts, Order
 from swiftletd.training.adapters.preflight.places import Places
+from swiftletd.training.adapters.preflight.reading import Reader
 from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
 from swiftletd.training.domain.command import job_output_dir
 from swiftletd.training.domain.job import Job
@@ -30,6 +31,7 @@ class LocalPreflight:
     def __init__(self, settings: TrainingSettings, schema: SwiftSchema) -> None:
         self._schema, self._rows = schema, settings.preflight_rows
         self._reads = settings.preflight
+        self._reader = Reader()
         self._places = Places(base=settings.work_dir.absolute(), roots=settings.roots())
 
     async def check(self, job: Job) -> Job:
@@ -56,13 +58,13 @@ class LocalPreflight:
             installation = self._schema.installation()
         except TrainerMissing as error:
             raise TrainerUnavailable(str(error)) from None
-        return inspect(order, self._places, installation, rows=self._rows)
+        return inspect(order, self._places, installation, self._reader, rows=self._rows)
 
 
 def _refuse_leftovers(output_dir: str, job_id: str) -> None:
     """ms-swift would add to what a deleted job of the same id left there."""
-    home = Path(job_output_dir(output_dir, job_id, 1))
-    if home.is_dir() and any(home.iterdir()):
+    home = job_output_dir(output_dir, job_id, 1)
+    if os.path.isdir(home) and os.listdir(home):
         text = f"an earlier job left its results in {home}; choose another id or output_dir."
         raise invalid("job_id", text)
 

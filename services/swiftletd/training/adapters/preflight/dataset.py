@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from swiftletd.training.adapters.preflight.files import Unreadable
-from swiftletd.training.adapters.preflight.rows import count_rows, first_rows, is_known
+from swiftletd.training.adapters.preflight.rows import first_rows, is_known
 from swiftletd.training.domain.rows import Need, media_fault, media_of, row_fault
 from swiftletd.training.domain.violations import Violation, in_file
 
@@ -32,10 +32,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class LocalDataset:
-    """`rows` is None where counting them is not cheap."""
+    """`rows` were looked at, None where only its loader can read it; `media` are the files that they name."""
 
     rows: int | None
-    faults: tuple[Violation, ...]
+    faults: tuple[Violation, ...] = ()
+    media: frozenset[str] = frozenset()
 
 
 def split_sample(text: str) -> tuple[str, str]:
@@ -50,13 +51,13 @@ def read_dataset(path: Path, at: str, look: Look) -> LocalDataset:
         raise Unreadable("is not there", path)
     file = _first_file(path) if path.is_dir() else path
     if file is None or not look.rows:
-        return LocalDataset(None, ())
+        return LocalDataset(None)
     if not is_known(file):
         raise Unreadable(f"is no data set that ms-swift reads; it takes {_DATA_FORMATS}", file)
-    faults, looked_at = _faults(file, at, look)
-    if not looked_at and file.suffix != ".parquet":
+    dataset = _looked_at(file, at, look)
+    if not dataset.rows and file.suffix != ".parquet":
         raise Unreadable("has no rows", file)
-    return LocalDataset(None if path.is_dir() else count_rows(file), faults)
+    return dataset
 
 
 def _first_file(directory: Path) -> Path | None:
@@ -69,27 +70,34 @@ def _first_file(directory: Path) -> Path | None:
     return next((path for path in inside if path.suffix not in {".json", ".txt"}), None)
 
 
-def _faults(file: Path, at: str, look: Look) -> tuple[tuple[Violation, ...], int]:
+def _looked_at(file: Path, at: str, look: Look) -> LocalDataset:
     faults: list[Violation] = []
+    media: set[str] = set()
     looked_at = 0
     for line, row in first_rows(file, look.rows):
         looked_at += 1
-        text = row_fault(row, look.need) or (_media_fault(row, file.parent) if look.media else "")
+        text = row_fault(row, look.need) or (_media_fault(row, file.parent, media) if look.media else "")
         if text:
             faults.append(in_file(at, text, str(file), line))
         if len(faults) == MOST_FAULTS:
             break
-    return tuple(faults), looked_at
+    return LocalDataset(looked_at, tuple(faults), frozenset(media))
 
 
-def _media_fault(row: Any, directory: Path) -> str:
-    return (media_fault(row) or next(_missing_media(row, directory), "")) if isinstance(row, Mapping) else ""
-
-
-def _missing_media(row: Mapping[str, Any], directory: Path) -> Iterator[str]:
-    for column, path in media_of(row):
-        if _is_path(path) and not os.path.exists(directory / os.path.expanduser(path)):  # noqa: PTH110, PTH111
-            yield f"names in {column} {path}, which is not there"
+def _media_fault(row: Any, directory: Path, there: set[str]) -> str:
+    """What is wrong with the pictures of a row; those that are there are added to `there`."""
+    if not isinstance(row, Mapping):
+        return ""
+    if fault := media_fault(row):
+        return fault
+    for column, text in media_of(row):
+        path = os.path.join(directory, os.path.expanduser(text))
+        if not _is_path(text) or path in there:
+            continue
+        if not os.path.exists(path):
+            return f"names in {column} {text}, which is not there"
+        there.add(path)
+    return ""
 
 
 def _is_path(text: str) -> bool:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from swiftletd.training.adapters.preflight.dataset import LocalDataset, Look, read_dataset, split_sample
+from swiftletd.training.adapters.preflight.dataset import LocalDataset, Look, split_sample
 from swiftletd.training.adapters.preflight.files import Unreadable, read_object
-from swiftletd.training.adapters.preflight.model import LocalModel, read_model
+from swiftletd.training.adapters.preflight.model import LocalModel
 from swiftletd.training.adapters.preflight.order import PRESETS, Facts, Order, resolved
 from swiftletd.training.adapters.preflight.output import output_fault
 from swiftletd.training.adapters.preflight.places import Places, is_hub_dataset, is_hub_model, is_there
+from swiftletd.training.adapters.preflight.reading import Reader
 from swiftletd.training.adapters.preflight.resume import check_checkpoint
 from swiftletd.training.domain.checkpoint_size import disk_needed, model_size
 from swiftletd.training.domain.extra_args import check_extra_args
@@ -26,9 +27,9 @@ from swiftletd.training.domain.violations import InvalidParams, Violation, in_fi
 T = TypeVar("T")
 
 
-def inspect(order: Order, places: Places, installation: Installation, *, rows: int) -> Facts:
+def inspect(order: Order, places: Places, installation: Installation, reader: Reader, *, rows: int) -> Facts:
     """Check the order, with up to `rows` rows of each data set. Raises InvalidParams with every fault."""
-    inspection = _Inspection(resolved(order, places), places, installation, rows)
+    inspection = _Inspection(resolved(order, places), places, installation, reader, rows)
     facts = inspection.run()
     if inspection.faults:
         raise InvalidParams(inspection.faults)
@@ -49,9 +50,12 @@ def confine(order: Order, places: Places) -> Order:
 class _Inspection:
     """Collects the faults of one order, so that a client is told of all at once."""
 
-    def __init__(self, order: Order, places: Places, installation: Installation, rows: int) -> None:
+    def __init__(
+        self, order: Order, places: Places, installation: Installation, reader: Reader, rows: int
+    ) -> None:
         self.faults: list[Violation] = []
-        self._order, self._places, self._installation, self._rows = order, places, installation, rows
+        self._order, self._places, self._installation = order, places, installation
+        self._reader, self._rows = reader, rows
 
     def run(self) -> Facts:
         """What was learned; only to be used where `faults` stays empty."""
@@ -80,7 +84,7 @@ class _Inspection:
         if not text.startswith("/"):
             self._hub_id(text, at, is_hub_model)
             return None
-        model = self._guarded(at, lambda: read_model(Path(text), at))
+        model = self._guarded(at, lambda: self._reader.model(Path(text), at))
         self.faults += model.faults if model else ()
         return model
 
@@ -101,14 +105,14 @@ class _Inspection:
     # ---------------------------------------------------------------- data
 
     def _dataset(self, text: str, at: str) -> LocalDataset | None:
-        path = split_sample(text)[0] if not text.startswith("/") or not is_there(Path(text)) else text
+        path = split_sample(text)[0] if not text.startswith("/") or not is_there(text) else text
         if not path.startswith("/"):
             self._hub_id(path, at, is_hub_dataset)
             return None
         media = self._order.params.trainer_type is TrainerType.MLLM
         algorithm = self._order.params.rlhf_type if self._order.method is Method.RLHF else None
         look = Look(need=Need(method=self._order.method, rlhf_type=algorithm), rows=self._rows, media=media)
-        dataset = self._guarded(at, lambda: read_dataset(Path(path), at, look))
+        dataset = self._guarded(at, lambda: self._reader.dataset(Path(path), at, look))
         self.faults += dataset.faults if dataset else ()
         return dataset
 
@@ -178,8 +182,8 @@ def _placeholders(order: Order) -> list[Violation]:
 
 def _output_fault(path: str, places: Places) -> str:
     try:
-        return output_fault(Path(path), places)
-    except (OSError, ValueError, RuntimeError) as error:
+        return output_fault(path, places)
+    except (OSError, ValueError) as error:
         return _words(error)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,19 @@ from swiftletd.training.domain.violations import Violation, in_file
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt")
 _INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+SMALL_JSON = 64 * 2**10
 _LENGTH = 8
 """Bytes at the head of a safetensors file that give the length of its header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalModel:
-    """What a model directory holds."""
+    """What a model directory holds. `plain`: all of it lies directly inside, and its JSON is small."""
 
     clues: Clues
     weights_bytes: int
-    faults: tuple[Violation, ...] = field(default=())
+    faults: tuple[Violation, ...] = ()
+    plain: bool = True
 
 
 def read_model(path: Path, at: str) -> LocalModel:
@@ -33,15 +35,16 @@ def read_model(path: Path, at: str) -> LocalModel:
     if not path.is_dir():
         what = "is a file; a model is a directory" if path.exists() else "is not there"
         raise Unreadable(f"{what} with config.json and weights" if path.exists() else what, path)
-    config = _config(path)
+    config, shards = _config(path), _shards(path)
     weights = sorted((*path.glob("*.safetensors"), *path.glob("*.bin"), *path.glob("*.pt")))
-    faults = [*_missing(path, at), *(in_file(at, text, str(file)) for file, text in _broken(weights))]
+    faults = [*_missing(path, shards, at), *(in_file(at, text, str(file)) for file, text in _broken(weights))]
     if not any(file.suffix in {".safetensors", ".bin", ".pt"} and file.stat().st_size for file in weights):
         faults.append(in_file(at, "holds no weights (*.safetensors or *.bin)", str(path)))
     return LocalModel(
         clues=Clues(name=path.name, config=config, args=_optional(path / "args.json")),
         weights_bytes=sum(file.stat().st_size for file in weights),
         faults=tuple(faults),
+        plain=not any("/" in name for names in shards.values() for name in names) and _is_small(path),
     )
 
 
@@ -60,15 +63,26 @@ def _optional(path: Path) -> Mapping[str, Any]:
     return read_object(path) if path.exists() else {}
 
 
-def _missing(path: Path, at: str) -> Iterator[Violation]:
+def _is_small(path: Path) -> bool:
+    files = (path / "config.json", path / "args.json")
+    return sum(file.stat().st_size for file in files if file.exists()) <= SMALL_JSON
+
+
+def _shards(path: Path) -> Mapping[Path, list[str]]:
+    """The weight files that each index names."""
+    maps = {path / name: _optional(path / name).get("weight_map") for name in _INDEXES}
+    return {
+        index: sorted({str(name) for name in found.values()})
+        for index, found in maps.items()
+        if isinstance(found, Mapping)
+    }
+
+
+def _missing(path: Path, shards: Mapping[Path, list[str]], at: str) -> Iterator[Violation]:
     if not any((path / name).exists() for name in TOKENIZERS):
         yield in_file(at, "holds no tokenizer (tokenizer.json or tokenizer.model)", str(path))
-    for index in (path / name for name in _INDEXES):
-        weight_map = _optional(index).get("weight_map")
-        shards = (
-            sorted({str(name) for name in weight_map.values()}) if isinstance(weight_map, Mapping) else []
-        )
-        lost = [name for name in shards if not (path / name).exists()]
+    for index, names in shards.items():
+        lost = [name for name in names if not (path / name).exists()]
         if lost:
             yield in_file(at, f"names {lost[0]}, which is not there ({len(lost)} missing)", str(index))
 

@@ -28,7 +28,7 @@ class Order:
 class Facts:
     """What the checks found out. The order has absolute paths; None is what a hub id leaves open.
 
-    `rows` is None, too, where counting is not cheap. Sizes are in bytes.
+    `rows` is how many of the data set were looked at. Sizes are in bytes.
     """
 
     order: Order
@@ -58,20 +58,20 @@ def resolved(order: Order, places: Places) -> Order:
 
 
 def _path(text: str, places: Places) -> str:
-    return str(places.local(text) or text)
+    return places.local(text) or text
 
 
 def _data(text: str, places: Places) -> str:
     """A file may have a `#` in its name; otherwise the number of samples stands behind it."""
     whole = places.local(text)
     if whole and is_there(whole):
-        return str(whole)
+        return whole
     path, sample = split_sample(text)
     return _path(path, places) + (f"#{sample}" if sample else "")
 
 
 def _always(text: str, places: Places) -> str:
-    return str(places.absolute(text))
+    return places.absolute(text)
 
 
 def _preset_or_path(text: str, places: Places) -> str:

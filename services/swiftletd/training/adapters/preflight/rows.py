@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import msgspec
+
 from swiftletd.training.adapters.preflight.files import Unreadable
 
 MOST_BYTES = 8 * 2**20
@@ -35,13 +37,6 @@ def first_rows(path: Path, most: int) -> Iterator[Numbered]:
 def is_known(path: Path) -> bool:
     """Whether ms-swift reads files of this kind; it takes `.JSONL` for something else than `.jsonl`."""
     return path.suffix in _READERS
-
-
-def count_rows(path: Path) -> int | None:
-    """How many rows a file of one row per line has; None where that is not cheap to tell."""
-    if path.suffix not in {".jsonl", ".txt"} or path.stat().st_size > MOST_BYTES:
-        return None
-    return sum(1 for line in path.read_bytes().splitlines() if line.strip())
 
 
 def _head(path: Path) -> Head:
@@ -74,6 +69,10 @@ def _decoded(data: bytes, path: Path, number: int) -> str:
 
 
 def _parsed(line: str, path: Path, number: int) -> object:
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        pass  # it takes no NaN, and says less about what is wrong
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
