@@ -10,7 +10,7 @@ local function without_body(handle, headers)
 end
 
 -- What a refusal says, as it stands in our JSON: quotes are escaped, so what is taken out of it can go back
--- as it is. The first two are sentences of the transcoder, the third is one of request.lua.
+-- as it is. The last one is a sentence of request.lua, the others are of the transcoder.
 local function at_fault(text)
   local name, request = text:match('Could not find field \\"(.-)\\" in the type \\"(.-)\\"')
   if name then
@@ -21,6 +21,8 @@ local function at_fault(text)
     local expected = VALUES[kind:gsub("^type.googleapis.com/", "")] or "has the wrong type"
     return field, expected .. ', got \\"' .. value .. '\\"'
   end
+  local twice = text:match("oneof field '_([%w_]+)' is already set")
+  if twice then return twice, "is given more than once; leave one" end
   return text:match("^([%w-]+): (.+)$")
 end
 

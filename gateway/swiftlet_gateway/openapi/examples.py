@@ -91,7 +91,7 @@ ERRORS: dict[str, dict[str, Any]] = {
     },
     "there is no such job": {
         "code": 5,
-        "message": "There is no training job 'job-1'.",
+        "message": "There is no training job 'job-1'. The list has those that there are.",
         "details": [
             {**INFO, "reason": "NOT_FOUND", "metadata": {"resource": "training job", "id": "job-1"}},
         ],

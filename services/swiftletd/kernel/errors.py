@@ -66,7 +66,7 @@ class InvalidArgument(ServiceError):
 
     def __init__(self, violations: Sequence[Violation], message: str | None = None) -> None:
         first = violations[0]
-        text = message or "; ".join(f"{v.field}: {v.message}" for v in violations)
+        text = message or sentence("; ".join(f"{v.field}: {v.message.rstrip('.')}" for v in violations))
         metadata = {"field": first.field, **first.details}
         super().__init__(text, reason=first.reason, metadata=metadata, violations=violations)
 
@@ -87,6 +87,11 @@ class MalformedJson(ServiceError):
         super().__init__(message, metadata=where)
 
 
+def sentence(text: str) -> str:
+    """The text with a stop at its end."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def shown(value: object, limit: int = 80) -> str:
     """The value as it may stand in a message: short, whatever was sent."""
     text = repr(value)
@@ -100,8 +105,8 @@ class NotFound(ServiceError):
     reason = "NOT_FOUND"
 
     def __init__(self, resource: str, key: str, message: str | None = None) -> None:
-        text = message or f"There is no {resource} {key!r}."
-        super().__init__(text, metadata={"resource": resource, "id": key})
+        text = message or f"There is no {resource} {shown(key)}. The list has those that there are."
+        super().__init__(text, metadata={"resource": resource, "id": key[:128]})
 
 
 class WrongState(ServiceError):

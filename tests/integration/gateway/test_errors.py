@@ -33,7 +33,10 @@ def field_of(answer):
 
 def test_an_error_of_the_service_keeps_its_details(client):
     answer = client.get(f"{JOBS}/missing")
-    assert error_of(answer, 404, 5, "NOT_FOUND") == "There is no training job 'missing'."
+    assert (
+        error_of(answer, 404, 5, "NOT_FOUND")
+        == "There is no training job 'missing'. The list has those that there are."
+    )
     assert answer.json()["details"][0]["metadata"] == {"resource": "training job", "id": "missing"}
 
 
@@ -57,6 +60,17 @@ def test_what_is_wrong_in_a_body_is_named(client, body, field):
     answer = client.post(JOBS, json=body)
     assert error_of(answer, 400, 3, "INVALID_ARGUMENT").startswith(f"{field}: ")
     assert field_of(answer) == field
+
+
+def test_what_the_path_says_is_told_in_its_own_words(client):
+    answer = client.post("/api/v1/training/llm/jobs", json={"trainer_type": "mllm"})
+    text = "trainer_type: the path says 'llm'; leave it out of the body."
+    assert error_of(answer, 400, 3, "INVALID_ARGUMENT") == text
+
+
+def test_a_field_that_is_in_the_path_is_not_proposed(client):
+    answer = client.post(f"{JOBS}/a/start", json={"job": "a"})
+    assert "job_id" not in error_of(answer, 400, 3, "INVALID_ARGUMENT")
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"a": 1,}', b"[]", b"null", b"\xff", b"{" * 100_000, b'{"a": NaN}'])
@@ -86,6 +100,7 @@ def test_a_body_full_of_faults_fits_into_an_answer(client):
             "bogus=1",
             f"bogus: unknown query parameter; this call takes {PARAMETERS}",
         ),
+        ("size=1&size=2", "size: is given more than once; leave one"),
     ],
 )
 def test_what_is_wrong_in_a_query_is_named(client, query, message):

@@ -30,7 +30,7 @@ def test_a_native_call_and_its_errors(channel):
     with pytest.raises(grpc.RpcError) as caught:
         stub.GetTrainingJob(GetTrainingJobRequest(job_id="missing"), timeout=5)
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
-    assert caught.value.details() == "There is no training job 'missing'."
+    assert caught.value.details() == "There is no training job 'missing'. The list has those that there are."
     assert "grpc-status-details-bin" in dict(caught.value.trailing_metadata())
 
 

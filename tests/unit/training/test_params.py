@@ -150,7 +150,7 @@ def test_both_names_of_the_train_type_are_taken():
     assert parse_params(LLM, Method.SFT, {"tuner_type": "full"}).train_type == "full"
     assert parse_params(LLM, Method.SFT, {"tuner_type": "Full", "train_type": "full"}).train_type == "full"
     assert "differ" in faults({"tuner_type": "full", "train_type": "lora"})["tuner_type"]
-    assert faults({"tuner_type": "nope"}).keys() == {"train_type"}
+    assert faults({"tuner_type": "nope"}).keys() == {"tuner_type"}
 
 
 def test_one_word_is_a_list_of_one():

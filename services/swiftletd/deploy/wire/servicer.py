@@ -80,8 +80,9 @@ class DeployServicer(rpc.DeployServiceServicer):
         self, request: pb.ListDeploymentLogsRequest, context: Context
     ) -> pb.ListDeploymentLogsResponse:
         limit, (offset, line) = number(request, "limit", 100, most=1000), log_place(request)
+        asked = number(request, "attempt", 0)
         it, servers = await self._deploying.get(request.job_id), self._deploying.servers
-        attempt = number(request, "attempt", it.attempt.number if it.attempt else it.next_attempt)
+        attempt = asked or (it.attempt.number if it.attempt else it.next_attempt)
         entry = it.entry(attempt)
         if line:
             offset = await servers.line_offset(entry, line)

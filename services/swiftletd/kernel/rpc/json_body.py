@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from swiftletd.kernel.errors import InvalidArgument, MalformedJson, Violation
-from swiftletd.kernel.rpc.json_message import Repeated, fill
+from swiftletd.kernel.rpc.json_message import Repeated, as_sent, fill
 
 RAW_FIELD = 536_870_911  # the largest field number there is; the gateway's descriptor has the same
 
@@ -52,9 +52,9 @@ def merge_json_body(request: Message) -> None:
         return
     body = parse_object(data)
     bound = request.ListFields()
-    wrong = fill(request, body)
+    wrong = fill(request, body, in_path={field.name for field, _ in bound})
     wrong += [
-        Violation(field.name, f"the path says {value!r}; leave it out of the body")
+        Violation(field.name, f"the path says {as_sent(field, value)!r}; leave it out of the body")
         for field, value in bound
         if getattr(request, field.name) != value
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from difflib import get_close_matches
 from functools import cache, partial
 from typing import Any
@@ -45,25 +45,41 @@ class _EnoughError(Exception):
     """More violations than are worth telling."""
 
 
-def fill(message: Message, body: Mapping[str, Any]) -> list[Violation]:
-    """Set the fields of `message` from `body`. Returns what is wrong, at most MAX_VIOLATIONS."""
+def fill(message: Message, body: Mapping[str, Any], *, in_path: Set[str] = frozenset()) -> list[Violation]:
+    """Set the fields of `message` from `body`. Returns what is wrong, at most MAX_VIOLATIONS.
+
+    Fields that are `in_path` may come again, but are not told to a client who missed a name.
+    """
     wrong: list[Violation] = []
     try:
-        _fill(_fields(message.DESCRIPTOR), message, body, "", wrong)
+        _fill(_fields(message.DESCRIPTOR), message, body, "", wrong, in_path)
     except _EnoughError:
         pass
     return wrong
 
 
+def as_sent(field: FieldDescriptor, value: Any) -> Any:
+    """A value as JSON has it: the word of an enum."""
+    if field.enum_type is None:
+        return value
+    start = len(field.enum_type.values_by_number[0].name) - len("UNSPECIFIED")
+    return field.enum_type.values_by_number[value].name[start:].lower()
+
+
 def _fill(
-    fields: dict[str, Put], message: Message, body: Mapping[str, Any], path: str, wrong: list[Violation]
+    fields: dict[str, Put],
+    message: Message,
+    body: Mapping[str, Any],
+    path: str,
+    wrong: list[Violation],
+    in_path: Set[str] = frozenset(),
 ) -> None:
     if isinstance(body, Repeated):
         _tell_repeated(body, path, wrong)
     for name, value in body.items():
         put = fields.get(name)
         if put is None:
-            _tell(wrong, path + name, _unknown(name, fields))
+            _tell(wrong, path + name, _unknown(name, [known for known in fields if known not in in_path]))
         elif value is not None:
             try:
                 put(message, value, path + name, wrong)
@@ -83,7 +99,7 @@ def _tell_repeated(body: Repeated, path: str, wrong: list[Violation]) -> None:
         _tell(wrong, path + key, "is given more than once; leave one")
 
 
-def _unknown(name: str, fields: Mapping[str, Put]) -> str:
+def _unknown(name: str, fields: Sequence[str]) -> str:
     close = get_close_matches(name[:MAX_ECHO].lower(), fields, 1)
     if close:
         return f"unknown field; did you mean {close[0]!r}?"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -57,10 +58,10 @@ def parse_params(
     try:
         params = MODELS[trainer_type].model_validate(settled)
     except ValidationError as error:
-        raise InvalidParams(placed(at, [*faults, *explain(error)])) from None
+        raise InvalidParams(placed(at, _as_sent(raw, [*faults, *explain(error)]))) from None
     faults += check_rules(params, method, devices)
     if faults:
-        raise InvalidParams(placed(at, faults))
+        raise InvalidParams(placed(at, _as_sent(raw, faults)))
     return params
 
 
@@ -93,6 +94,12 @@ def _renamed(raw: Mapping[str, Any]) -> tuple[dict[str, Any], list[Violation]]:
             text = f"is another name of {name}, and the two differ; send one of them"
             faults.append(Violation(field=alias, message=text))
     return renamed, faults
+
+
+def _as_sent(raw: Mapping[str, Any], faults: Iterable[Violation]) -> list[Violation]:
+    """The faults under the names that the client used."""
+    aliases = {name: alias for alias, name in ALIASES.items() if alias in raw and name not in raw}
+    return [replace(fault, field=aliases.get(fault.field, fault.field)) for fault in faults]
 
 
 def _word(value: Any) -> Any:

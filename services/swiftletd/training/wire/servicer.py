@@ -146,9 +146,9 @@ class TrainingServicer(rpc.TrainingServiceServicer):
     ) -> pb.ListTrainingJobLogsResponse:
         limit, level = number(request, "limit", 100, most=1000), requests.level_of(request.level)
         offset, line = log_place(request)
+        asked = number(request, "attempt", 0)
         job = await self._training.get(request.job_id)
-        latest = job.attempts[-1].number if job.attempts else job.next_attempt
-        attempt = number(request, "attempt", latest)
+        attempt = asked or (job.attempts[-1].number if job.attempts else job.next_attempt)
         runs, entry = self._training.runs, job.entry(attempt)
         if line:
             offset = await runs.line_offset(job.id, entry, line)
@@ -267,7 +267,7 @@ def _told(job: Job) -> str:
         case State.PENDING if job.submitted:
             return "GPUs are free: the job starts by itself."
         case State.PENDING:
-            return f"Created. Start it with POST /jobs/{job.id}/start."
+            return f"Created. Start it with POST /training/jobs/{job.id}/start."
         case State.QUEUED:
             return f"Queued at position {job.queue_position}: {job.wait_reason}"
         case _:

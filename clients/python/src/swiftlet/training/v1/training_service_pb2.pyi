@@ -1030,16 +1030,23 @@ class GetDefaultParamsResponse(_message.Message):
     def __init__(
         self,
         *,
-        trainer_type: _job_pb2.TrainerType.ValueType = ...,
+        trainer_type: _job_pb2.TrainerType.ValueType | None = ...,
         default_params: _params_pb2.TrainingParams | None = ...,
-        description: _builtins.str = ...,
+        description: _builtins.str | None = ...,
         available_types: _abc.Iterable[Global___TypeDefaults] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["default_params", b"default_params"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_trainer_type", b"_trainer_type", "default_params", b"default_params", "description", b"description", "trainer_type", b"trainer_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_types", b"available_types", "default_params", b"default_params", "description", b"description", "trainer_type", b"trainer_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_trainer_type", b"_trainer_type", "available_types", b"available_types", "default_params", b"default_params", "description", b"description", "trainer_type", b"trainer_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__trainer_type: _TypeAlias = _typing.Literal["trainer_type"]  # noqa: Y015
+    _WhichOneofArgType__trainer_type: _TypeAlias = _typing.Literal["_trainer_type", b"_trainer_type"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trainer_type) -> _WhichOneofReturnType__trainer_type | None: ...
 
 Global___GetDefaultParamsResponse: _TypeAlias = GetDefaultParamsResponse  # noqa: Y015
 
