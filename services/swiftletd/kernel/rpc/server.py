@@ -13,6 +13,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from swiftletd.kernel.rpc.call import Wrapped
+from swiftletd.kernel.rpc.described import SERVICES
 from swiftletd.kernel.rpc.idempotent import Marks, idempotent
 from swiftletd.kernel.rpc.interceptors import Gate, standard
 from swiftletd.kernel.settings import SuiteSettings
@@ -43,14 +44,14 @@ class Server:
         self._services: list[str] = []
 
     async def start(self, add: Callable[[grpc.aio.Server], None], services: Sequence[str]) -> None:
-        """Bind and listen. `services` are the full names, for health and reflection."""
+        """Bind and listen. `services` are the full names, for health."""
         self._services = ["", *services]
         await self._say(health_pb2.HealthCheckResponse.NOT_SERVING)
         Wrapped(self.grpc, self._interceptors, self._innermost).add(add)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.grpc)
         if self._settings.grpc_reflection:
             names = [
-                *services,
+                *SERVICES,
                 reflection.SERVICE_NAME,
                 health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
             ]
