@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from support.suite import API, Suite
 from support.waiting import eventually
@@ -167,6 +170,24 @@ def test_a_place_in_a_log_that_can_not_be_is_named(
     reply = world.suite.api.get(API + world.fill(path), params=query)
     assert reply.status_code == httpx.codes.BAD_REQUEST
     assert reply.json()["details"][0]["metadata"]["field"] == field
+
+
+def test_what_only_a_gpu_can_train_is_refused_before_the_queue(world: World) -> None:
+    if world.suite.get("/training/gpus")["gpus"][0]["uuid"] != "cpu:0":
+        pytest.skip("there is a GPU")
+    body = {**world.job, "params": {"deepspeed": "zero2"}}
+    error = _refused(world.suite.api.post(f"{API}/training/llm/jobs", json=body), 400)
+    assert error["message"].startswith("params.deepspeed: needs a GPU")
+    assert error["details"][0]["reason"] == "IMPOSSIBLE_REQUEST"
+
+
+def test_reflection_on_the_one_port_tells_of_all_services(world: World) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{world.suite.port}") as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        ours = sorted(name for name in database.get_services() if name.startswith("swiftlet."))
+        assert [name.split(".")[1] for name in ours] == ["deploy", "gpu", "training"]
+        pool = DescriptorPool(database)
+        assert all(pool.FindServiceByName(name).methods for name in ours)
 
 
 # ---------------------------------------------------------------- row by row; the last one leaves nothing

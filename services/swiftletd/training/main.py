@@ -21,6 +21,7 @@ from swiftletd.kernel.settings import load
 from swiftletd.training.adapters.answers import EventAnswers, by_entry
 from swiftletd.training.adapters.disk import LocalDisk, RedisOutputs
 from swiftletd.training.adapters.disk_metrics import DiskMetrics
+from swiftletd.training.adapters.machines import GpuMachines
 from swiftletd.training.adapters.preflight import LocalPreflight
 from swiftletd.training.adapters.runs import Launching, LocalRuns
 from swiftletd.training.adapters.store import RedisJobStore
@@ -78,7 +79,7 @@ async def serve(settings: TrainingSettings) -> None:
         server = Server("training", settings, store.marks)
         servicer = TrainingServicer(
             training,
-            LocalPreflight(settings, schema),
+            LocalPreflight(settings, schema, GpuMachines(channels["gpu_manager"])),
             Watches(training, follower, server.gate.closing),
             HealthCheck(redis, channels, channels["gpu_manager"], clock, storage),
             clock,

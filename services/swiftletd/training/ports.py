@@ -224,8 +224,19 @@ class GpuAnswers(Protocol):
 class Preflight(Protocol):
     """What can be checked before a job waits in a queue."""
 
-    async def check(self, job: Job) -> Job:
-        """The job with its paths made absolute. Raises InvalidArgument with each fault found."""
+    async def check(self, job: Job, block: str) -> Job:
+        """The job with its paths made absolute. `block` is the name of its parameters in the request.
+
+        Raises InvalidArgument with each fault found.
+        """
+        ...
+
+
+class Machines(Protocol):
+    """What there is to train on."""
+
+    async def only_cpu(self) -> bool:
+        """Whether there is no GPU at all; False where that can't be told."""
         ...
 
 

@@ -18,7 +18,7 @@ from swiftletd.training.domain.command import (
     train_command,
 )
 from swiftletd.training.domain.param_rules import check_cpu
-from swiftletd.training.domain.params import Method, TrainerType, parse_params
+from swiftletd.training.domain.params import Method, TrainerType, parse_params, to_dict
 
 V4 = Trainer(python="/env/bin/python", version="4.6.0")
 V3 = Trainer(python="/env/bin/python", version="3.12.6")
@@ -224,8 +224,8 @@ def test_each_attempt_has_a_directory_of_its_own():
     ],
 )
 def test_what_a_cpu_can_not_train(raw: dict[str, Any], field: str):
-    assert [fault.field for fault in check_cpu(task(raw).params)] == [field]
+    assert [fault.field for fault in check_cpu(to_dict(task(raw).params))] == [field]
 
 
 def test_a_cpu_trains_the_defaults():
-    assert check_cpu(task({}).params) == []
+    assert check_cpu(to_dict(task({}).params)) == []

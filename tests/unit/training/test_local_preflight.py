@@ -18,6 +18,17 @@ from unit.training.test_preflight import base as base  # noqa: PLC0414 (a fixtur
 from unit.training.test_swift_schema import python as python  # noqa: PLC0414 (a fixture)
 
 
+class Machines:
+    """Machines as a test needs them, and how often they were asked about."""
+
+    def __init__(self, *, cpu: bool) -> None:
+        self.cpu, self.asked = cpu, 0
+
+    async def only_cpu(self) -> bool:
+        self.asked += 1
+        return self.cpu
+
+
 def job(**changes: object) -> Job:
     params = parse_params(TrainerType.LLM, Method.SFT, {"val_dataset": "train.jsonl", "report_to": "none"})
     new = Job(
@@ -34,7 +45,9 @@ def job(**changes: object) -> Job:
     return replace(new, **changes)  # type: ignore[arg-type]
 
 
-def preflight(base: Path, python: Path, *, reads: bool = True) -> LocalPreflight:
+def preflight(
+    base: Path, python: Path, *, reads: bool = True, machines: Machines | None = None
+) -> LocalPreflight:
     settings = TrainingSettings(
         swiftlet_home=base / "home",
         work_dir=base,
@@ -42,11 +55,11 @@ def preflight(base: Path, python: Path, *, reads: bool = True) -> LocalPreflight
         output_roots=str(base),
         preflight=reads,
     )
-    return LocalPreflight(settings, SwiftSchema(python))
+    return LocalPreflight(settings, SwiftSchema(python), machines or Machines(cpu=False))
 
 
 async def test_paths_become_absolute(base: Path, python: Path):
-    checked = await preflight(base, python).check(job())
+    checked = await preflight(base, python).check(job(), "llm_params")
 
     assert checked.model_path == str(base / "model")
     assert checked.data_path == f"{base}/train.jsonl#1"
@@ -58,21 +71,34 @@ async def test_paths_become_absolute(base: Path, python: Path):
 
 async def test_faults_name_the_block_of_the_parameters(base: Path, python: Path):
     with pytest.raises(InvalidParams) as caught:
-        await preflight(base, python).check(job(params={"deepspeed": "zero3"}))
+        await preflight(base, python).check(job(params={"deepspeed": "zero3"}), "llm_params")
 
     assert [fault.field for fault in caught.value.violations] == ["llm_params.deepspeed"]
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_what_needs_a_gpu_is_refused_where_there_is_none(base: Path, python: Path, reads: bool):
+    machines = Machines(cpu=True)
+    asked = preflight(base, python, reads=reads, machines=machines)
+    with pytest.raises(InvalidParams) as caught:
+        await asked.check(job(params={"deepspeed": "zero3", "attn_impl": "flash_attn"}), "params")
+
+    assert [fault.field for fault in caught.value.violations] == ["params.deepspeed", "params.attn_impl"]
+    assert caught.value.reason == "IMPOSSIBLE_REQUEST"
+    await asked.check(job(), "params")
+    assert machines.asked == 1  # only where it matters
 
 
 async def test_without_reading_only_the_place_of_the_results_is_judged(base: Path, python: Path):
     unread = preflight(base, python, reads=False)
 
-    assert (await unread.check(job(data_path="./gone.jsonl"))).data_path == f"{base}/gone.jsonl"
+    assert (await unread.check(job(data_path="./gone.jsonl"), "llm_params")).data_path == f"{base}/gone.jsonl"
     with pytest.raises(InvalidParams):
-        await unread.check(job(output_dir="/etc"))
+        await unread.check(job(output_dir="/etc"), "llm_params")
 
 
 async def test_no_trainer_environment_is_told_as_such(base: Path, tmp_path: Path):
     with pytest.raises(ServiceError) as caught:
-        await preflight(base, tmp_path / "nowhere" / "bin" / "python").check(job())
+        await preflight(base, tmp_path / "nowhere" / "bin" / "python").check(job(), "llm_params")
 
     assert (caught.value.code, caught.value.reason) == ("FAILED_PRECONDITION", "TRAINER_UNAVAILABLE")

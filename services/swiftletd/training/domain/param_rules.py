@@ -47,22 +47,26 @@ def rlhf_type_of(params: BaseTrainingParams, method: Method) -> str | None:
     return (params.rlhf_type or RlhfType.DPO.value) if method is Method.RLHF else None
 
 
-def check_cpu(params: BaseTrainingParams) -> list[Violation]:
-    """What can not be trained on a machine without a GPU."""
+def check_cpu(params: Mapping[str, Any]) -> list[Violation]:
+    """What can not be trained where there is no GPU; `params` as `to_dict` gives them."""
     needs_gpu = {
-        "packing": params.packing,
-        "deepspeed": params.deepspeed,
-        "quant_bits": params.quant_bits,
-        "attn_impl": params.attn_impl in FLASH,
+        "packing": params.get("packing"),
+        "deepspeed": params.get("deepspeed"),
+        "quant_bits": params.get("quant_bits"),
+        "attn_impl": params.get("attn_impl") in FLASH,
     }
-    return [Violation(name, _NEEDS_GPU[name]) for name, set_so in needs_gpu.items() if set_so]
+    faults = (_NEEDS_GPU[name] for name, set_so in needs_gpu.items() if set_so)
+    return [Violation(name, text, "IMPOSSIBLE_REQUEST", {"have": "no GPU"}) for name, text in faults]
 
 
-_NEEDS_GPU: Mapping[str, str] = {
-    "packing": "needs flash attention, which needs a GPU; leave it out",
-    "deepspeed": "needs a GPU; leave it out",
-    "quant_bits": "quantised training needs a GPU; leave it out",
-    "attn_impl": "flash attention needs a GPU; use sdpa or eager",
+_NEEDS_GPU: Mapping[str, tuple[str, str]] = {
+    name: (name, f"{what}, and no machine of this suite has one; {instead}")
+    for name, what, instead in (
+        ("packing", "needs flash attention, which needs a GPU", "leave it out"),
+        ("deepspeed", "needs a GPU", "leave it out"),
+        ("quant_bits", "trains a quantised model, which needs a GPU", "leave it out"),
+        ("attn_impl", "is flash attention, which needs a GPU", "use sdpa or eager"),
+    )
 }
 
 

@@ -76,6 +76,11 @@ def to_new_job(request: CreateRequest, now: float, default_time_limit: float) ->
     )
 
 
+def block_of(request: CreateRequest) -> str:
+    """The name of the parameter block that counts."""
+    return _typed(request)[2]
+
+
 def _typed(request: CreateRequest) -> tuple[str, TrainerType, str, dict[str, Any]]:
     """Task type, trainer type, and the parameter block that counts with its name."""
     if isinstance(request, pb.CreateTypedTrainingJobRequest):

@@ -65,7 +65,7 @@ class TrainingServicer(rpc.TrainingServiceServicer):
         job = requests.to_new_job(request, self._clock.now(), self._time_limit)
         if request.job_id and await self._training.store.get(request.job_id):
             raise AlreadyExists("training job", request.job_id)
-        checked = await self._preflight.check(job)
+        checked = await self._preflight.check(job, requests.block_of(request))
         auto_start = request.auto_start if request.HasField("auto_start") else True
         call = once(request, created)
         kept, answer = await self._training.create(checked, call, auto_start=auto_start)

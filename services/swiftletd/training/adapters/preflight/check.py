@@ -14,7 +14,10 @@ from swiftletd.training.adapters.preflight.reading import Reader
 from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
 from swiftletd.training.domain.command import job_output_dir
 from swiftletd.training.domain.job import Job
+from swiftletd.training.domain.param_rules import check_cpu
 from swiftletd.training.domain.params import restore_params, to_dict
+from swiftletd.training.domain.violations import InvalidParams, placed
+from swiftletd.training.ports import Machines
 from swiftletd.training.settings import TrainingSettings
 
 
@@ -28,18 +31,21 @@ class TrainerUnavailable(ServiceError):
 class LocalPreflight:
     """See ports.Preflight. PREFLIGHT=false leaves the files unread, not the paths unchecked."""
 
-    def __init__(self, settings: TrainingSettings, schema: SwiftSchema) -> None:
+    def __init__(self, settings: TrainingSettings, schema: SwiftSchema, machines: Machines) -> None:
+        self._machines = machines
         self._schema, self._rows = schema, settings.preflight_rows
         self._reads = settings.preflight
         self._reader = Reader()
         self._places = Places(base=settings.work_dir.absolute(), roots=settings.roots())
 
-    async def check(self, job: Job) -> Job:
-        """The job with its paths made absolute. Raises InvalidArgument with each fault found."""
-        return await asyncio.to_thread(self._check, job)
+    async def check(self, job: Job, block: str) -> Job:
+        # Few jobs ask for what only a GPU can do, so the question costs the others nothing.
+        if (faults := check_cpu(job.params)) and await self._machines.only_cpu():
+            raise InvalidParams(placed(block, faults))
+        return await asyncio.to_thread(self._check, job, block)
 
-    def _check(self, job: Job) -> Job:
-        order = _order(job)
+    def _check(self, job: Job, block: str) -> Job:
+        order = _order(job, block)
         facts = self.facts(order) if self._reads else Facts(order=confine(order, self._places))
         checked = facts.order
         _refuse_leftovers(checked.output_dir, job.id)
@@ -69,7 +75,7 @@ def _refuse_leftovers(output_dir: str, job_id: str) -> None:
         raise invalid("job_id", text)
 
 
-def _order(job: Job) -> Order:
+def _order(job: Job, block: str) -> Order:
     return Order(
         method=job.method,
         params=restore_params(job.trainer_type, job.params),
@@ -77,5 +83,5 @@ def _order(job: Job) -> Order:
         data_path=job.data_path,
         output_dir=job.output_dir,
         keep_optimizer=job.max_retries > 0,
-        at=f"{job.trainer_type}_params",
+        at=block,
     )
