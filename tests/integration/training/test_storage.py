@@ -51,7 +51,8 @@ class World:
 
     async def create(self, job: Job) -> Job:
         async with self.storage.place(job):
-            return await self.store.create(created(job), "")
+            await self.store.commit(None, created(job))
+        return job
 
     async def change(self, job: Job, **changes: object) -> Job:
         changed = replace(job, version=job.version + 1, **changes)
@@ -172,7 +173,7 @@ async def test_results_of_a_deleted_job_count_until_they_are_gone(world: World, 
     await world.storage.measure()
     settled = await world.store.get("a")
     assert settled
-    await world.store.delete(settled, "", created(settled))
+    await world.store.delete(settled, created(settled))
     await world.storage.measure()
     assert world.storage.standing().outputs == 100 * KIB
 

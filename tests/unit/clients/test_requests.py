@@ -16,7 +16,7 @@ from swiftlet.deploy.v1.deploy_service_pb2 import CreateDeploymentRequest
 from swiftlet.deploy.v1.deployment_pb2 import DeployResources
 from swiftlet.training.v1.job_pb2 import Method, Resources, TaskType
 from swiftlet.training.v1.params_pb2 import TrainingParams
-from swiftlet.training.v1.training_service_pb2 import CreateTrainingJobRequest
+from swiftlet.training.v1.training_service_pb2 import CreateTrainingJobRequest, ListTrainingJobsRequest
 
 NEW = requests.NewJob(model="org/m", data="org/d", output_dir="/out", task="llm", method="sft")
 
@@ -167,3 +167,12 @@ def test_paths_that_exist_here_are_made_absolute_and_hub_ids_stay(tmp_path, monk
     assert paths.local("AI-ModelScope/coco#20000") == "AI-ModelScope/coco#20000"
     assert paths.local("") == ""
     assert paths.output("out/a") == f"{tmp_path}/out/a"
+
+
+def test_each_request_for_a_change_gets_an_id_of_its_own_and_no_other_has_one():
+    first, second, read = create(), create(), ListTrainingJobsRequest()
+    for request in (first, second, read):
+        requests.identify(request)
+    assert first.request_id
+    assert first.request_id != second.request_id
+    assert read == ListTrainingJobsRequest()
