@@ -15,7 +15,7 @@ from swiftletd.deploy.adapters.gateway import GatewayRoutes
 from swiftletd.deploy.adapters.models import LocalModels
 from swiftletd.deploy.adapters.prober import HttpProber
 from swiftletd.deploy.adapters.servers import Launching, LocalServers
-from swiftletd.deploy.adapters.store import RedisDeploymentStore
+from swiftletd.deploy.adapters.store import PREFIX, RedisDeploymentStore
 from swiftletd.deploy.settings import DeploySettings
 from swiftletd.deploy.usecases import Deploying
 from swiftletd.deploy.wire.consumer import Ears, owner
@@ -28,6 +28,7 @@ from swiftletd.kernel.bus.consumer import Consumer
 from swiftletd.kernel.bus.follower import Fields, Follower
 from swiftletd.kernel.bus.retention import trimming
 from swiftletd.kernel.clock import SystemClock
+from swiftletd.kernel.log_retention import Keep, LogRetention
 from swiftletd.kernel.redis.client import connect, connect_blocking
 from swiftletd.kernel.redis.keys import DEPLOY_EVENTS, GPU_EVENTS, RUN_EVENTS, RUN_TAIL
 from swiftletd.kernel.rpc.server import Server, running
@@ -59,16 +60,11 @@ async def serve(settings: DeploySettings) -> None:
         follower = Follower(
             redis, readers[0], {GPU_EVENTS: by_entry, DEPLOY_EVENTS: _by_subject, RUN_TAIL: _by_owner}
         )
-        launching = Launching(
-            runs=settings.runs(),
-            trainer_python=settings.trainer_python,
-            redis_url=url,
-            grace_seconds=settings.stop_grace_seconds,
-        )
-        store = RedisDeploymentStore(redis, clock)
+        store, servers = RedisDeploymentStore(redis, clock), LocalServers(_launching(settings))
+        logs = LogRetention(redis, clock, prefix=PREFIX, keep=Keep.of(settings), log_of=servers.log_of)
         deploying = Deploying(
             store,
-            LocalServers(launching),
+            servers,
             HttpProber(http),
             LocalModels(training, settings.work_dir),
             GatewayRoutes(settings.routes_file()),
@@ -77,6 +73,7 @@ async def serve(settings: DeploySettings) -> None:
             ports=settings.ports(),
             patience=settings.answer_seconds,
             start_timeout=settings.deploy_start_timeout,
+            logs=logs,
         )
         server = Server("deploy", settings, store.marks)
         watches = Watches(deploying, follower, server.gate.closing)
@@ -94,16 +91,26 @@ async def serve(settings: DeploySettings) -> None:
         )
         await stack.enter_async_context(lifecycle.background(follower.run()))
         await lifecycle.persist(deploying.recover)
-        probes = lifecycle.every(settings.deploy_probe_seconds, deploying.probe)
-        sweeps = lifecycle.every(settings.recover_seconds, deploying.recover)
         forget = trimming(redis, clock, (DEPLOY_EVENTS,), settings.event_retention_days)
-        forgets = lifecycle.every(FORGET_SECONDS, forget)
-        await stack.enter_async_context(
-            lifecycle.background(*(c.run() for c in consumers), probes, sweeps, forgets)
-        )
+        upkeep = [
+            lifecycle.every(settings.deploy_probe_seconds, deploying.probe),
+            lifecycle.every(settings.recover_seconds, deploying.recover),
+            lifecycle.every(settings.retention_check_seconds, lambda: logs.sweep(deploying.release_log)),
+            lifecycle.every(FORGET_SECONDS, forget),
+        ]
+        await stack.enter_async_context(lifecycle.background(*(c.run() for c in consumers), *upkeep))
         await follower.ready()
         await server.serve()
         await lifecycle.until_told_to_stop()
+
+
+def _launching(settings: DeploySettings) -> Launching:
+    return Launching(
+        runs=settings.runs(),
+        trainer_python=settings.trainer_python,
+        redis_url=settings.redis(),
+        grace_seconds=settings.stop_grace_seconds,
+    )
 
 
 def _name() -> str:

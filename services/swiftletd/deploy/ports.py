@@ -170,6 +170,20 @@ class GpuAnswers(Protocol):
         ...
 
 
+class EndedRuns(Protocol):
+    """Keeps in mind which runs have ended, until their logs have been kept for long enough."""
+
+    async def ended(self, owner: str, run: str) -> None:
+        """A run has ended; harmless if that was said before."""
+        ...
+
+
+class ForgetfulRuns:
+    """Keeps nothing in mind: logs are kept for ever."""
+
+    async def ended(self, owner: str, run: str) -> None: ...
+
+
 class LaunchFailed(Exception):
     """The runner could not be started: a sentence, and a reason of the catalogue."""
 

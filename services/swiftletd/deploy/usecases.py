@@ -13,6 +13,8 @@ from swiftletd.deploy.domain.deployment import RESTING, Change, Deployment, Leas
 from swiftletd.deploy.ports import (
     Answer,
     DeploymentStore,
+    EndedRuns,
+    ForgetfulRuns,
     GpuAnswers,
     LaunchFailed,
     Models,
@@ -48,11 +50,13 @@ class Deploying:
         ports: range,
         patience: float,
         start_timeout: float,
+        logs: EndedRuns | None = None,
     ) -> None:
         self.store, self.servers = store, servers
         self._prober, self._models, self._routes = prober, models, routes
         self._answers, self._clock = answers, clock
         self._ports, self._patience, self._start_timeout = ports, patience, start_timeout
+        self._logs = logs or ForgetfulRuns()
         self._routed: set[str] = set()  # deployments whose model servers answer
 
     # ---------------------------------------------------------------- what clients ask for
@@ -194,8 +198,14 @@ class Deploying:
 
     async def run_over(self, key: str, entry: str) -> None:
         """A runner is gone, and all that it started."""
+        await self._logs.ended(key, entry)
         await self.hear(key, lambda it: decide.run_over(it, entry, self._clock.now()))
         await self.publish_routes()
+
+    async def release_log(self, key: str, entry: str, sentence: str) -> bool:
+        """Whether the log of a model server may be removed: not while the deployment serves."""
+        it = await self.store.get(key)
+        return it is None or it.over
 
     # ---------------------------------------------------------------- probing and recovery
 

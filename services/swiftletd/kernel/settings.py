@@ -45,6 +45,9 @@ class SuiteSettings(BaseSettings):
     drain_seconds: float = Field(default=5.0, ge=0, le=600)
     request_timeout: float = Field(default=30.0, gt=0, le=600)
     event_retention_days: float = Field(default=7.0, gt=0, le=3650)
+    retention_days: float = Field(default=0.0, ge=0, le=36500)
+    retention_gb: float = Field(default=0.0, ge=0)
+    retention_check_seconds: float = Field(default=600.0, gt=0)
 
     @model_validator(mode="after")
     def _home_fits_a_socket(self) -> Self:

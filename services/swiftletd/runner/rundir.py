@@ -18,6 +18,7 @@ from swiftletd.runner.events import events_of
 from swiftletd.runner.launching import Launcher, LaunchError
 from swiftletd.runner.log import STDERR, STDOUT, SWIFTLET, LogLine, LogReader, parse_lines
 from swiftletd.runner.processes import Process, is_alive, read_process, send
+from swiftletd.runner.removal import replace_log
 from swiftletd.runner.sweeping import end_processes, find_processes
 
 __all__ = [
@@ -89,6 +90,13 @@ class RunDir:
 
     def add_step(self, record: Record) -> None:
         files.append_json(self.path / "steps.jsonl", record)
+
+    def remove_log(self, sentence: str) -> bool:
+        """Put the sentence in the place of the log of an ended run; False, and nothing, while it lives."""
+        if self.is_alive():
+            return False
+        replace_log(self.path, sentence)
+        return True
 
     def write_exit(self, record: Record) -> None:
         files.write_json(self.path / "exit.json", record, sync=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import grpc.aio
 
@@ -14,6 +16,7 @@ from swiftletd.kernel.bus.consumer import Consumer
 from swiftletd.kernel.bus.follower import Fields, Follower
 from swiftletd.kernel.bus.retention import trimming
 from swiftletd.kernel.clock import Clock, SystemClock
+from swiftletd.kernel.log_retention import Keep, LogRetention
 from swiftletd.kernel.redis.client import Redis, connect, connect_blocking
 from swiftletd.kernel.redis.keys import GPU_EVENTS, RUN_EVENTS, RUN_TAIL, TRAINING_EVENTS
 from swiftletd.kernel.rpc.server import Server, running
@@ -24,7 +27,8 @@ from swiftletd.training.adapters.disk_metrics import DiskMetrics
 from swiftletd.training.adapters.machines import GpuMachines
 from swiftletd.training.adapters.preflight import LocalPreflight
 from swiftletd.training.adapters.runs import Launching, LocalRuns
-from swiftletd.training.adapters.store import RedisJobStore
+from swiftletd.training.adapters.served import DeployedModels
+from swiftletd.training.adapters.store import PREFIX, RedisJobStore
 from swiftletd.training.adapters.swift_schema import SwiftSchema
 from swiftletd.training.domain.disk import GIB, Limits
 from swiftletd.training.settings import TrainingSettings
@@ -38,6 +42,7 @@ from swiftletd.training.wire.watch import Watches
 SERVICE = "swiftlet.training.v1.TrainingService"
 GROUP = "training"
 FORGET_SECONDS = 600.0  # between two times of dropping old events
+TAIL_DAYS = 1 / 24  # for which the live tail of logs is kept: it only wakes those who watch
 
 
 def main() -> None:
@@ -60,21 +65,18 @@ async def serve(settings: TrainingSettings) -> None:
         parse = {GPU_EVENTS: by_entry, TRAINING_EVENTS: _by_subject, RUN_TAIL: _by_owner}
         follower = Follower(redis, readers[0], parse)
         schema = SwiftSchema(settings.trainer_python, settings.swiftlet_home / "run" / "swift-schema")
-        launching = Launching(
-            runs=settings.runs(),
-            trainer_python=settings.trainer_python,
-            redis_url=url,
-            grace_seconds=settings.stop_grace_seconds,
-        )
-        store = RedisJobStore(redis, clock)
+        store, runs = RedisJobStore(redis, clock), LocalRuns(_launching(settings), schema)
         storage = _storage(settings, store, redis, clock)
+        logs = LogRetention(redis, clock, prefix=PREFIX, keep=Keep.of(settings), log_of=runs.log_of)
         training = Training(
             store,
-            LocalRuns(launching, schema),
+            runs,
             EventAnswers(follower),
             clock,
             patience=settings.answer_seconds,
             room=storage,
+            logs=logs,
+            served=DeployedModels(channels["deploy"]),
         )
         server = Server("training", settings, store.marks)
         servicer = TrainingServicer(
@@ -96,16 +98,32 @@ async def serve(settings: TrainingSettings) -> None:
         await stack.enter_async_context(lifecycle.background(follower.run()))
         await lifecycle.persist(training.recover)
         await lifecycle.persist(storage.measure)
-        sweeps = lifecycle.every(settings.recover_seconds, training.recover)
-        forget = trimming(redis, clock, (TRAINING_EVENTS, RUN_EVENTS), settings.event_retention_days)
-        forgets = lifecycle.every(FORGET_SECONDS, forget)
-        measures = lifecycle.every(settings.disk_check_seconds, storage.measure)
-        await stack.enter_async_context(
-            lifecycle.background(*(c.run() for c in consumers), sweeps, forgets, measures)
-        )
+        upkeep = [
+            lifecycle.every(settings.recover_seconds, training.recover),
+            lifecycle.every(settings.disk_check_seconds, storage.measure),
+            lifecycle.every(settings.retention_check_seconds, lambda: logs.sweep(training.release_log)),
+            *_trimmings(settings, redis, clock),
+        ]
+        await stack.enter_async_context(lifecycle.background(*(c.run() for c in consumers), *upkeep))
         await follower.ready()
         await server.serve()
         await lifecycle.until_told_to_stop()
+
+
+def _launching(settings: TrainingSettings) -> Launching:
+    return Launching(
+        runs=settings.runs(),
+        trainer_python=settings.trainer_python,
+        redis_url=settings.redis(),
+        grace_seconds=settings.stop_grace_seconds,
+    )
+
+
+def _trimmings(settings: TrainingSettings, redis: Redis, clock: Clock) -> Iterator[Coroutine[Any, Any, None]]:
+    """What drops old events, and lines of logs that no watcher waits for any more."""
+    events = (TRAINING_EVENTS, RUN_EVENTS)
+    for streams, days in ((events, settings.event_retention_days), ((RUN_TAIL,), TAIL_DAYS)):
+        yield lifecycle.every(FORGET_SECONDS, trimming(redis, clock, streams, days))
 
 
 def _storage(settings: TrainingSettings, store: RedisJobStore, redis: Redis, clock: Clock) -> Storage:

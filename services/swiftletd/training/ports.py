@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -253,6 +253,34 @@ class AnyRoom:
 
     def place(self, job: Job) -> AbstractAsyncContextManager[None]:
         return nullcontext()
+
+
+class EndedRuns(Protocol):
+    """Keeps in mind which runs have ended, until their logs have been kept for long enough."""
+
+    async def ended(self, owner: str, run: str) -> None:
+        """A run has ended; harmless if that was said before."""
+        ...
+
+    async def forget(self, owner: str, runs: Iterable[str]) -> None:
+        """Runs whose directories are gone, or are going."""
+        ...
+
+
+class ForgetfulRuns:
+    """Keeps nothing in mind: logs are kept for ever."""
+
+    async def ended(self, owner: str, run: str) -> None: ...
+
+    async def forget(self, owner: str, runs: Iterable[str]) -> None: ...
+
+
+class Served(Protocol):
+    """Which jobs' models are served now."""
+
+    async def serves(self, job: Job) -> bool:
+        """Whether a deployment of it is there that has not ended; True where nobody can tell."""
+        ...
 
 
 class Disk(Protocol):

@@ -31,13 +31,16 @@ from swiftletd.training.domain.job import (
 from swiftletd.training.ports import (
     Answer,
     AnyRoom,
+    EndedRuns,
     Filter,
+    ForgetfulRuns,
     GpuAnswers,
     JobStore,
     LaunchFailed,
     Place,
     Room,
     Runs,
+    Served,
     Stale,
 )
 
@@ -79,8 +82,11 @@ class Training:
         *,
         patience: float = 2.0,
         room: Room | None = None,
+        logs: EndedRuns | None = None,
+        served: Served | None = None,
     ) -> None:
         self.store, self.runs, self._room = store, runs, room or AnyRoom()
+        self._logs, self._served = logs or ForgetfulRuns(), served
         self._answers, self._clock, self._patience = answers, clock, patience
         self._background: set[asyncio.Task[None]] = set()
 
@@ -157,6 +163,7 @@ class Training:
             except Stale:
                 continue
         await self._stop_runs(job, "cancelled")
+        await self._logs.forget(job_id, job.runs())
         await self.runs.remove(job_id)  # what still runs is removed when its runner says that it is over
 
     async def delete_all(self, once: Once[int] = UNKEYED) -> int:
@@ -229,9 +236,19 @@ class Training:
 
     async def run_over(self, job_id: str, entry: str) -> None:
         """A runner is gone, and all that it started."""
+        await self._logs.ended(job_id, entry)
         job = await self.hear(job_id, lambda job: decide.run_over(job, entry, self._clock.now()))
         if job is None:
+            await self._logs.forget(job_id, [entry])
             await self.runs.remove(job_id)
+
+    async def release_log(self, job_id: str, entry: str, sentence: str) -> bool:
+        """Whether the log of a run may be removed; if so, the job says when and why."""
+        job = await self.store.get(job_id)
+        if job and (not job.over or (self._served and await self._served.serves(job))):
+            return False
+        fresh = await self.hear(job_id, lambda job: decide.log_removed(job, entry, sentence))
+        return fresh is None or fresh.over
 
     async def _explain(self, job_id: str, entry: str, result: decide.StepResult) -> decide.Fault:
         tail = await self.runs.log_tail(job_id, entry)

@@ -135,6 +135,10 @@ class LocalServers:
     async def count_lines(self, entry: str) -> int:
         return await asyncio.to_thread(self._dir(entry).count_lines)
 
+    def log_of(self, entry: str) -> RunDir:
+        """The directory of a run."""
+        return self._dir(entry)
+
     def log_path(self, entry: str) -> str:
         return str(self._dir(entry).path / "log")
 

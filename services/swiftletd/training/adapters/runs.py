@@ -192,6 +192,11 @@ class LocalRuns:
 
     # ---------------------------------------------------------------- logs
 
+    def log_of(self, entry: str) -> RunDir:
+        """The directory of a run, by its name alone."""
+        name = entry.removeprefix("training-").rpartition("-")[0]
+        return self._dir(name.removesuffix("-export"), entry)
+
     def log_path(self, job_id: str, entry: str) -> str:
         return str(self._dir(job_id, entry).path / "log")
 

@@ -283,6 +283,16 @@ def export_again(job: Job) -> Change | None:
     return Change(again, (event,))
 
 
+def log_removed(job: Job, entry: str, sentence: str) -> Change | None:
+    """The log of a run of a job that is over was kept for long enough."""
+    attempt = attempt_of_entry(job, entry)
+    if not job.over or (attempt and attempt.log_removed):
+        return None
+    attempts = with_attempt(job, replace(attempt, log_removed=sentence)) if attempt else job.attempts
+    event = Happened(type="training.job.log_removed", message=sentence)
+    return Change(edit(job, attempts=attempts), (event,)) if attempt else None
+
+
 def settle(job: Job, output_bytes: int) -> Change | None:
     """What a job that is over has left on the disk was counted: nothing more will happen to it."""
     if not job.over or job.settled:

@@ -100,6 +100,7 @@ class Attempt:
     ended_at: float = 0.0
     exit_code: int = 0
     run_over: bool = False  # the runner is gone too, and every process of it
+    log_removed: str = ""  # when and why; empty while the log is there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +157,14 @@ class Job:
         """Name of the run, the queue entry and the lease of an attempt; of the next one for 0."""
         return f"training-{self.id}-{attempt or self.next_attempt}"
 
-    def export_entry(self) -> str:
-        """Name of the run of a repeated export; it has no lease and no queue entry."""
-        return f"training-{self.id}-export-{self.exports}"
+    def export_entry(self, number: int = 0) -> str:
+        """Name of the run of a repeated export, the latest for 0; it has no lease and no queue entry."""
+        return f"training-{self.id}-export-{number or self.exports}"
+
+    def runs(self) -> tuple[str, ...]:
+        """Names of all runs that it has had."""
+        exports = (self.export_entry(number) for number in range(2, self.exports + 1))
+        return (*(self.entry(attempt.number) for attempt in self.attempts), *exports)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ def to_job(job: Job, log_path: str, progress: float) -> pb.TrainingJob:
             ended_at=rfc3339(attempt.ended_at),
             gpu_id=attempt.lease.gpu_ids,
             exit_code=attempt.exit_code,
+            log_removed=attempt.log_removed,
         )
     return message
 

@@ -1,1 +1,1 @@
-"""What the scripts of all services share."""
+"""Scripts that more than one service runs."""

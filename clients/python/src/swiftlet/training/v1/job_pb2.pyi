@@ -370,6 +370,7 @@ class Attempt(_message.Message):
     GPU_ID_FIELD_NUMBER: _builtins.int
     EXIT_CODE_FIELD_NUMBER: _builtins.int
     LOG_FILE_PATH_FIELD_NUMBER: _builtins.int
+    LOG_REMOVED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """From 1."""
     state: _builtins.str
@@ -386,6 +387,8 @@ class Attempt(_message.Message):
     """Exit code of the training process."""
     log_file_path: _builtins.str
     """Its raw log."""
+    log_removed: _builtins.str
+    """When and why its log was removed (RETENTION_DAYS, RETENTION_GB); empty while it is there."""
     def __init__(
         self,
         *,
@@ -397,10 +400,11 @@ class Attempt(_message.Message):
         gpu_id: _builtins.str = ...,
         exit_code: _builtins.int = ...,
         log_file_path: _builtins.str = ...,
+        log_removed: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "exit_code", b"exit_code", "gpu_id", b"gpu_id", "log_file_path", b"log_file_path", "number", b"number", "reason", b"reason", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "exit_code", b"exit_code", "gpu_id", b"gpu_id", "log_file_path", b"log_file_path", "log_removed", b"log_removed", "number", b"number", "reason", b"reason", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
