@@ -21,7 +21,7 @@ from swiftletd.gpu.domain.reason import Reason
 from swiftletd.gpu.domain.score import Score, score
 from swiftletd.gpu.domain.snapshot import Snapshot
 from swiftletd.gpu.domain.waiting import WaitingQueue
-from swiftletd.gpu.ports import Record, Telemetry
+from swiftletd.gpu.ports import Record, State, Telemetry
 from swiftletd.gpu.usecases.books import Books
 from swiftletd.gpu.usecases.desk import waiting
 from swiftletd.gpu.usecases.oracle import Foresight, Oracle
@@ -97,7 +97,7 @@ class Answers:
     def job_of(self, entry_id: str) -> str:
         """The job of a waiting entry; empty if it waits no longer."""
         record = self._board.records.get(entry_id)
-        return record.entry.job_id if record else ""
+        return record.entry.job_id if record and record.state is State.WAITING else ""
 
     def _standing(
         self, record: Record, position: int, foresight: Foresight, useful: Sequence[Hint] = ()
