@@ -146,12 +146,9 @@ class Publisher:
 
     def _advance(self, after: Cursor) -> bool:
         more = after.log - self._cursor.log > BATCH_BYTES
-        urgent = after.events != self._cursor.events
         self._cursor = after
         while self._progress and self._progress[0].seq <= after.progress:
             self._progress.popleft()
-        if urgent:
-            self._save()
         return more or self._new_events
 
     def _log_commands(self, after: Cursor) -> Iterator[Command]:

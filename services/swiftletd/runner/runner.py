@@ -11,7 +11,7 @@ from swiftletd.runner.console import Console
 from swiftletd.runner.ending import LEFTOVER_SECONDS, Ending
 from swiftletd.runner.log import LogWriter
 from swiftletd.runner.persisting import persist
-from swiftletd.runner.processes import become_subreaper, read_process
+from swiftletd.runner.processes import become_subreaper, has_children, read_process
 from swiftletd.runner.publisher import Publisher
 from swiftletd.runner.reporting import Reporter
 from swiftletd.runner.rundir import RunDir
@@ -78,7 +78,8 @@ class Runner:
             success = self._run_steps()
         finally:
             # Also after a bug of our own: processes that nobody watches are worse than a failed run.
-            self._ending.clear(None, grace=0.0)
+            if has_children():
+                self._ending.clear(None, grace=0.0)
             self._finish(success=success)
 
     def _bury(self) -> None:
