@@ -91,7 +91,7 @@ async def test_a_withdrawn_job_leaves_the_queue_or_gives_its_lease_back(one):
 async def test_a_withdrawal_does_not_take_the_gpus_of_a_process_that_began(one):
     await one.submit("a")
     await one.step()
-    await one.leases.begun("training-a-1")
+    await one.leases.begun(["training-a-1"])
     await one.intake.withdraw("training-a-1", "a", 2)
     assert one.state("a") is State.ACTIVE
 

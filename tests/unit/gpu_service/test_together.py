@@ -100,7 +100,7 @@ class Together(RuleBasedStateMachine):
         if live:
             run = data.draw(st.sampled_from(live))
             self.clock.at += 10
-            self.do(self.services[which].leases.begun(run))
+            self.do(self.services[which].leases.begun([run]))
             self.do(self.services[which].leases.over({run: True}))
             assert not self.store.records[run].live
 

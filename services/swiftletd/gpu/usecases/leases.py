@@ -19,11 +19,15 @@ class Leases:
     def __init__(self, books: Books, heartbeats: Heartbeats) -> None:
         self._books, self._board, self._heartbeats = books, books.board, heartbeats
 
-    async def begun(self, run: str) -> None:
-        """The runner of a lease has begun."""
+    async def begun(self, runs: Sequence[str]) -> None:
+        """The runners of these leases have begun."""
+        left = list(dict.fromkeys(runs))
         for _ in range(TRIES):
-            idle = [record for record in await self._live([run]) if record.state is State.GRANTED]
-            if not idle or await self._activate(idle[0]) is Outcome.OK:
+            idle = [record for record in await self._live(left) if record.state is State.GRANTED]
+            outcomes = await self._activate(idle)
+            pairs = zip(idle, outcomes, strict=True)
+            left = [record.id for record, outcome in pairs if outcome is not Outcome.OK]
+            if not left:
                 return
 
     async def over(self, runs: Mapping[str, bool]) -> None:
@@ -70,14 +74,9 @@ class Leases:
         if await self._books.commit(self._books.store.activate, [change]) == [Outcome.OK]:
             await self._heartbeats.stop(record.id, "lease_revoked")
 
-    async def _activate(self, record: Record) -> Outcome:
+    async def _activate(self, records: Sequence[Record]) -> list[Outcome]:
         now = self._books.clock.now()
-        assert record.lease
-        lease = advance(record.lease, LeaseState.ACTIVE, Actor.RUNNER, now)
-        after = replace(record, state=State.ACTIVE, version=record.version + 1, lease=lease)
-        change = Change(record=after, notice=notices.active(after, now))
-        (outcome,) = await self._books.commit(self._books.store.activate, [change])
-        return outcome
+        return await self._books.commit(self._books.store.activate, [_active(r, now) for r in records])
 
     def _ending(
         self, record: Record, to: LeaseState, by: Actor, reason: str, *, completed: bool = False
@@ -112,3 +111,10 @@ def _part(record: Record, seconds: float) -> float | None:
     """The part of its time limit that a job took; None for one without."""
     limit = record.entry.request.time_limit_s
     return min(1.0, seconds / limit) if limit else None
+
+
+def _active(record: Record, now: float) -> Change:
+    assert record.lease
+    lease = advance(record.lease, LeaseState.ACTIVE, Actor.RUNNER, now)
+    after = replace(record, state=State.ACTIVE, version=record.version + 1, lease=lease)
+    return Change(record=after, notice=notices.active(after, now))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.gpu.usecases.intake import Intake
@@ -12,9 +11,12 @@ from swiftletd.gpu.usecases.scheduler import Scheduler
 from swiftletd.gpu.wire.events import submission
 from swiftletd.kernel.clock import Clock
 
+# An entry is submitted before it is withdrawn, its run begins before it ends, and no entry waits for another.
+ORDER = ("work_submitted", "work_withdrawn", "run_started", "run_ended")
+
 
 class Inbox:
-    """Events are handled in their order; neighbours of one kind in one go."""
+    """Events that were read together are handled kind by kind, each kind in one go."""
 
     def __init__(self, intake: Intake, leases: Leases, scheduler: Scheduler, clock: Clock) -> None:
         self._intake, self._leases, self._scheduler, self._clock = intake, leases, scheduler, clock
@@ -25,10 +27,14 @@ class Inbox:
 
     async def handle_batch(self, events: Sequence[Event]) -> None:
         """Many events; any of them may come again."""
-        for kind, group in groupby(events, key=lambda event: event.WhichOneof("payload")):
-            await self._handle(kind, list(group))
+        kinds: dict[str, list[Event]] = {kind: [] for kind in ORDER}
+        for event in events:
+            kinds.get(event.WhichOneof("payload") or "", []).append(event)
+        for kind, found in kinds.items():
+            if found:
+                await self._handle(kind, found)
 
-    async def _handle(self, kind: str | None, events: Sequence[Event]) -> None:
+    async def _handle(self, kind: str, events: Sequence[Event]) -> None:
         match kind:
             case "work_submitted":
                 await self._intake.submit([submission(event, self._clock.now()) for event in events])
@@ -38,8 +44,7 @@ class Inbox:
                     await self._intake.withdraw(event.work_withdrawn.entry, event.subject, event.version)
                 self._scheduler.wake(freed=True)
             case "run_started":
-                for event in events:
-                    await self._leases.begun(event.run_started.run)
+                await self._leases.begun([event.run_started.run for event in events])
             case "run_ended":
                 await self._leases.over({e.run_ended.run: e.run_ended.success for e in events})
                 self._scheduler.wake(freed=True)
