@@ -9,10 +9,11 @@ from typing import Any
 
 import grpc.aio
 
+from swiftlet.event.v1.event_pb2 import Event
 from swiftlet.training.v1 import training_service_pb2_grpc as rpc
 from swiftletd.kernel import lifecycle, logs
 from swiftletd.kernel.bus import envelope
-from swiftletd.kernel.bus.consumer import Consumer
+from swiftletd.kernel.bus.consumer import Consumer, Handler
 from swiftletd.kernel.bus.follower import Fields, Follower
 from swiftletd.kernel.bus.retention import trimming
 from swiftletd.kernel.clock import Clock, SystemClock
@@ -89,8 +90,8 @@ async def serve(settings: TrainingSettings) -> None:
         )
         ears = Ears(training)
         consumers = [
-            Consumer(redis, readers[1], stream=GPU_EVENTS, group=GROUP, name=_name(), handle=ears.from_gpu),
-            Consumer(redis, readers[2], stream=RUN_EVENTS, group=GROUP, name=_name(), handle=ears.from_runs),
+            _consumer(redis, readers[1], GPU_EVENTS, ears.from_gpu),
+            _consumer(redis, readers[2], RUN_EVENTS, ears.from_runs),
         ]
         await stack.enter_async_context(
             running(server, lambda s: rpc.add_TrainingServiceServicer_to_server(servicer, s), [SERVICE])
@@ -142,6 +143,15 @@ def _storage(settings: TrainingSettings, store: RedisJobStore, redis: Redis, clo
 def _name() -> str:
     """Stable over restarts of the same replica, so that it finds its own unacknowledged events."""
     return os.environ.get("HOSTNAME", "local")
+
+
+def _consumer(redis: Redis, reader: Redis, stream: str, handle: Handler) -> Consumer:
+    return Consumer(redis, reader, stream=stream, group=GROUP, name=_name(), handle=handle, lane=_job_of)
+
+
+def _job_of(event: Event) -> str:
+    """Events of different jobs need not wait for each other: starting a runner takes a moment."""
+    return owner(event.subject)
 
 
 def _by_subject(fields: Fields) -> tuple[str, None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -30,10 +31,8 @@ async def send(redis: Redis, *subjects: str) -> None:
         await redis.xadd(STREAM, envelope.encode(Event(type="t", subject=subject)))
 
 
-def consumer(redis: Redis, handle: Handler, name: str = "one", claim_after: float = 30.0) -> Consumer:
-    return Consumer(
-        redis, redis, stream=STREAM, group=GROUP, name=name, handle=handle, claim_after=claim_after
-    )
+def consumer(redis: Redis, handle: Handler, name: str = "one", **more: Any) -> Consumer:
+    return Consumer(redis, redis, stream=STREAM, group=GROUP, name=name, handle=handle, **more)
 
 
 async def pending(redis: Redis) -> int:
@@ -60,6 +59,44 @@ async def test_an_event_whose_effect_came_before_a_crash_is_delivered_again_in_o
     await consumer(redis, work).catch_up()
     assert done == ["a", "a", "b", "c"]
     assert await pending(redis) == 0
+
+
+async def test_events_of_one_lane_keep_their_order_and_those_of_others_do_not_wait(redis: Redis) -> None:
+    released, done = asyncio.Event(), list[str]()
+
+    async def work(event: Event) -> None:
+        if event.subject == "slow-1":
+            await released.wait()
+        done.append(event.subject)
+        if event.subject == "quick-2":
+            released.set()
+
+    await send(redis, "slow-1", "slow-2", "quick-1", "quick-2")
+    one = consumer(redis, work, lane=lambda event: event.subject.partition("-")[0])
+    await one.create_group()
+    async with asyncio.timeout(10):
+        await one.catch_up()
+
+    assert done == ["quick-1", "quick-2", "slow-1", "slow-2"]
+    assert await pending(redis) == 0
+
+
+async def test_what_fails_in_one_lane_is_delivered_again_and_the_rest_is_not(redis: Redis) -> None:
+    done: list[str] = []
+
+    async def work(event: Event) -> None:
+        done.append(event.subject)
+        if event.subject == "bad" and done.count("bad") == 1:
+            raise ValueError
+
+    await send(redis, "a", "bad", "b")
+    one = consumer(redis, work, lane=lambda event: event.subject)
+    await one.create_group()
+    await one.catch_up()
+    assert (sorted(done), await pending(redis)) == (["a", "b", "bad"], 1)
+    await consumer(redis, work).catch_up()
+
+    assert (done[3:], await pending(redis)) == (["bad"], 0)
 
 
 async def test_an_event_that_always_fails_is_buried_after_five_times_and_stops_no_other(redis: Redis) -> None:

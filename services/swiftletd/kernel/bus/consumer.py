@@ -1,8 +1,9 @@
 """A consumer group's reader: every event is handled at least once, in the order of its stream.
 
 Order of work: entries that this consumer read and never acknowledged, then new ones; every now and
-then those that a dead consumer of the group left behind. An entry is acknowledged after its effect. One
-that fails `max_failures` times goes to `<stream>:dead:<group>`, so that it can't stop the others.
+then those that a dead consumer of the group left behind. Entries are acknowledged after their effect, those
+of one read together. One that fails `max_failures` times goes to `<stream>:dead:<group>`, so that it can't
+stop the others.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ RETRY_PAUSE = 0.2  # seconds before an event that failed is handled again
 
 Handler = Callable[[Event], Awaitable[None]]
 BatchHandler = Callable[[Sequence[Event]], Awaitable[None]]
-Entry = tuple[bytes, dict[bytes, bytes] | None]
+Lane = Callable[[Event], str]
+Fields = dict[bytes, bytes]
+Entry = tuple[bytes, Fields | None]
+
+LANES_AT_ONCE = 16
 
 
 class Consumer:
     """Reads one stream for one group and gives each event to the handler.
 
     `redis` is for commands, `reader` blocks. With `handle_batch` a whole read is handed over first, for
-    services that can do many events in one go; if that fails its events are handled one by one.
+    services that can do many events in one go; if that fails its events are handled one by one. With `lane`
+    only events of the same lane wait for each other: those of one read are handled lane beside lane.
     """
 
     def __init__(
@@ -47,13 +53,14 @@ class Consumer:
         name: str,
         handle: Handler,
         handle_batch: BatchHandler | None = None,
+        lane: Lane | None = None,
         max_failures: int = 5,
         claim_after: float = 30.0,
         batch: int = 256,
     ) -> None:
         self._redis, self._reader = redis, reader
         self._stream, self._group, self._name = stream, group, name
-        self._handle, self._handle_batch = handle, handle_batch
+        self._handle, self._handle_batch, self._lane = handle, handle_batch, lane
         self._max_failures, self._claim_after, self._batch = max_failures, claim_after, batch
         self._failed = False
         self._failures: dict[bytes, int] = {}
@@ -118,10 +125,34 @@ class Consumer:
             await self._redis.xack(self._stream, self._group, *gone)
         if self._handle_batch and len(alive) > 1 and await self._process_batch(alive):
             return
-        for key, fields in alive:
-            await self._process_one(key, fields)
+        await self._process_lanes(alive)
 
-    async def _process_batch(self, entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> bool:
+    async def _process_lanes(self, entries: Sequence[tuple[bytes, Fields]]) -> None:
+        lanes: dict[str, list[tuple[bytes, Fields]]] = {}
+        for key, fields in entries:
+            lanes.setdefault(self._lane_of(fields), []).append((key, fields))
+        free, done = asyncio.Semaphore(LANES_AT_ONCE), list[bytes]()
+
+        async def follow(lane: Sequence[tuple[bytes, Fields]]) -> None:
+            async with free:
+                for key, fields in lane:
+                    if await self._process_one(key, fields):
+                        done.append(key)
+
+        ends = await asyncio.gather(*map(follow, lanes.values()), return_exceptions=True)
+        for end in ends:
+            if end is not None:  # what was done is delivered again: that is harmless
+                raise end
+        if done:
+            await self._redis.xack(self._stream, self._group, *done)
+
+    def _lane_of(self, fields: Fields) -> str:
+        try:
+            return self._lane(envelope.decode(fields)) if self._lane else ""
+        except Exception:  # noqa: BLE001 it fails again where that is counted
+            return ""
+
+    async def _process_batch(self, entries: Sequence[tuple[bytes, Fields]]) -> bool:
         assert self._handle_batch
         try:
             await self._handle_batch([envelope.decode(fields) for _, fields in entries])
@@ -133,7 +164,8 @@ class Consumer:
         await self._redis.xack(self._stream, self._group, *(key for key, _ in entries))
         return True
 
-    async def _process_one(self, key: bytes, fields: dict[bytes, bytes]) -> None:
+    async def _process_one(self, key: bytes, fields: Fields) -> bool:
+        """True if it is to be acknowledged."""
         try:
             await self._handle(envelope.decode(fields))
         except Exception as error:
@@ -142,11 +174,11 @@ class Consumer:
             self._failed = True
             log.exception("event_failed", stream=self._stream, group=self._group, id=key.decode())
             await self._bury_if_hopeless(key, fields)
-            return
-        await self._redis.xack(self._stream, self._group, key)
+            return False
         self._failures.pop(key, None)
+        return True
 
-    async def _bury_if_hopeless(self, key: bytes, fields: dict[bytes, bytes]) -> None:
+    async def _bury_if_hopeless(self, key: bytes, fields: Fields) -> None:
         """Failures are counted here: Redis counts deliveries, and a Redis in trouble needs many for one."""
         self._failures[key] = self._failures.get(key, 0) + 1
         if self._failures[key] < self._max_failures:
