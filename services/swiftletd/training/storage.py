@@ -76,7 +76,7 @@ class Storage:
         try:
             yield
         except BaseException:
-            self._drop(job.id)
+            self._books.drop(job.id)
             raise
         finally:
             self._placing.discard(job.id)
@@ -94,16 +94,10 @@ class Storage:
         volume = await self._disk.volume(job.output_dir)
         if fault := disk.room_fault(job.disk_needed, volume, self._books, self._limits):
             return fault
-        share = Share(device=volume.device, needed=job.disk_needed)
-        self._books = replace(self._books, shares={**self._books.shares, job.id: share})
+        self._books.add(job.id, Share(device=volume.device, needed=job.disk_needed))
         self._placing.add(job.id)
         self._since.add(job.id)
         return None
-
-    def _drop(self, job_id: str) -> None:
-        self._books = replace(
-            self._books, shares={key: it for key, it in self._books.shares.items() if key != job_id}
-        )
 
     async def _look_again(self) -> None:
         """Nobody is refused for what isn't there any more."""
@@ -124,7 +118,7 @@ class Storage:
                 if await self._disk.size(path) is None:
                     await self._outputs.put(path, 0)
             kept = await self._outputs.total()
-            late = {key: it for key, it in self._books.shares.items() if key in held | self._since}
+            late = {key: self._books.shares[key] for key in held | self._since if key in self._books.shares}
             self._books = Books(kept=kept, shares={**late, **shares})
             self._measured_at = self._clock.now()
             await self._warn(volumes)

@@ -92,7 +92,7 @@ def test_those_who_are_let_in_never_promise_more_than_there_is(
     for number, needed in enumerate(needs):
         if disk.room_fault(needed, volume(free=free), books, limits) is None:
             share = Share(device=1, needed=needed, written=min(needed, written))
-            books = Books(kept=books.kept, shares={**books.shares, str(number): share})
+            books.add(str(number), share)
     assert books.promised(1) <= max(0, free - reserve)
     assert books.written + books.promised() <= free
 
@@ -109,3 +109,20 @@ def test_a_job_is_settled_once_and_again_after_another_export():
     assert again
     assert not again.job.settled
     assert decide.settle(again.job, 5) is None
+
+
+SHARE = st.builds(Share, device=st.integers(1, 2), needed=st.integers(0, 9), written=st.integers(0, 9))
+
+
+@given(steps=st.lists(st.tuples(st.sampled_from("abc"), st.none() | SHARE)))
+def test_the_sums_are_those_of_the_shares(steps: list[tuple[str, Share | None]]):
+    books = Books(kept=1)
+    for key, share in steps:
+        if share:
+            books.add(key, share)
+        else:
+            books.drop(key)
+    shares = books.shares.values()
+    assert books.written == 1 + sum(share.written for share in shares)
+    assert books.promised() == sum(share.left for share in shares)
+    assert books.promised(2) == sum(share.left for share in shares if share.device == 2)

@@ -5,8 +5,9 @@ All sizes are bytes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from swiftletd.kernel.errors import Violation
@@ -52,22 +53,40 @@ class Share:
         return max(0, self.needed - self.written)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """`kept`: what jobs that are over have left; `shares` by the id of those that are not."""
+    """`kept`: what jobs that are over have left; shares by the id of those that are not.
 
-    kept: int = 0
-    shares: Mapping[str, Share] = field(default_factory=dict)
+    Sums are kept, so that one more job costs the same however many wait.
+    """
+
+    def __init__(self, kept: int = 0, shares: Mapping[str, Share] | None = None) -> None:
+        self.kept = kept
+        self.shares: dict[str, Share] = {}
+        self._written, self._left = 0, Counter[int]()
+        for key, share in (shares or {}).items():
+            self.add(key, share)
+
+    def add(self, key: str, share: Share) -> None:
+        """A job has this share now, in the place of one that it had."""
+        self.drop(key)
+        self.shares[key] = share
+        self._written += share.written
+        self._left[share.device] += share.left
+
+    def drop(self, key: str) -> None:
+        """A job has no share any more."""
+        if share := self.shares.pop(key, None):
+            self._written -= share.written
+            self._left[share.device] -= share.left
 
     @property
     def written(self) -> int:
         """What the results of all jobs take now."""
-        return self.kept + sum(share.written for share in self.shares.values())
+        return self.kept + self._written
 
     def promised(self, device: int | None = None) -> int:
         """What jobs are still going to write, on one device or everywhere."""
-        shares = self.shares.values()
-        return sum(share.left for share in shares if device is None or share.device == device)
+        return self._left.total() if device is None else self._left[device]
 
 
 @dataclass(frozen=True, slots=True)
