@@ -45,7 +45,7 @@ def server_binary() -> Path:
     )
 
 
-def program(home: Home, binary: Path, database: int) -> Program:
+def program(home: Home, binary: Path, database: int, maxmemory: str = "0") -> Program:
     """How to run it: reachable for the owner of the home alone, and every write on disk within a second."""
     socket = str(home.run / "redis.sock")
     options = {
@@ -57,6 +57,7 @@ def program(home: Home, binary: Path, database: int) -> Program:
         "appendonly": "yes",
         "appendfsync": "everysec",
         "save": "",
+        "maxmemory": maxmemory,
         "maxmemory-policy": "noeviction",
         "hash-max-listpack-value": "4096",
         "daemonize": "no",

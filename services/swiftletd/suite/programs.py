@@ -54,7 +54,7 @@ def environment(settings: UpSettings, inherited: Mapping[str, str]) -> dict[str,
 def _redis(settings: UpSettings, home: Home) -> list[Program]:
     if broker.is_external(settings):
         return []
-    return [broker.program(home, broker.server_binary(), settings.redis_db)]
+    return [broker.program(home, broker.server_binary(), settings.redis_db, settings.redis_maxmemory)]
 
 
 def _service(name: str, settings: UpSettings, after: tuple[str, ...]) -> Program:

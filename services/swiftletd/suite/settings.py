@@ -35,6 +35,7 @@ class UpSettings(SuiteSettings):
 
     app_host: Annotated[str, AfterValidator(_an_address)] = "127.0.0.1"
     app_port: int = Field(default=8000, ge=1, le=65535)
+    redis_maxmemory: str = Field(default="0", pattern=r"^(?i:[0-9]+([kmg]b)?)$")
     api_prefix: str = Field(default="/api/v1", pattern=r"^(/[A-Za-z0-9._~-]+)+$")
     trainer_python: Annotated[Path | None, AfterValidator(_an_executable)] = None
 

@@ -91,6 +91,18 @@ def test_a_redis_that_runs_full_again_and_again_hears_everything_once(new_run, p
     assert_everything_was_heard(private_redis, story)
 
 
+def test_a_redis_that_is_a_replica_for_a_while_has_heard_everything_afterwards(new_run, private_redis):
+    story = new_run(private_redis, steps=60, fake={"print_lines": 500})
+    story.start()
+    story.until_it_trains(5)
+    with private_redis.client() as client:
+        client.replicaof("127.0.0.1", 1)  # where nobody is: it keeps what it has
+        story.until_it_trains(40)
+        client.execute_command("REPLICAOF", "NO", "ONE")
+    assert story.wait()["success"]
+    assert_everything_was_heard(private_redis, story)
+
+
 def refusals(client) -> int:
     return client.info("errorstats").get("errorstat_OOM", {}).get("count", 0)
 
