@@ -85,8 +85,8 @@ class Servers(Protocol):
         """Start the runner of the current attempt. Harmless if that was done. Raises LaunchFailed."""
         ...
 
-    async def stop(self, entry: str) -> None:
-        """Ask the runner to end the model server."""
+    async def stop(self, entry: str, word: str = "cancelled") -> None:
+        """Ask the runner to end the model server, and say why."""
         ...
 
     async def report(self, entry: str) -> RunReport:

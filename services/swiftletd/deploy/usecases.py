@@ -176,10 +176,23 @@ class Deploying:
         """An operator took an entry out of the queue."""
         await self.hear(key, lambda it: decide.take_out(it, tell=False) if it.entry() == entry else None)
 
+    async def refused(self, key: str, entry: str, reason: str) -> None:
+        """An entry can't be meant, and never came into the queue."""
+        await self.hear(key, lambda it: decide.refused(it, entry, reason, self._clock.now()))
+
     async def lease_over(self, key: str, entry: str, state: str) -> None:
-        """A lease ended though the model server is thought to live: nothing kept it alive."""
-        if state != "released":
-            await self.run_over(key, entry)
+        """A lease ended though nobody gave it back: nothing seemed to live.
+
+        The port must not be given away beside a model server that has it, so it is looked at again here. What
+        lives after all is asked to end, and its runner says when it has.
+        """
+        it = await self.store.get(key)
+        if state == "released" or it is None or not it.is_current(entry):
+            return
+        await self.servers.stop(entry, "lease_revoked")  # also for a runner that starts this moment
+        report = await self.servers.report(entry)
+        if not report.alive:
+            await self._conclude(key, entry, report.exit_code)
 
     # ---------------------------------------------------------------- what runners say
 
@@ -243,10 +256,14 @@ class Deploying:
         elif report.alive and it.state in RESTING:
             await self.servers.stop(entry)
         elif not report.alive:
-            if report.exit_code is not None:
-                await self.server_ended(it.id, entry, report.exit_code, "")
-            await self.servers.bury(entry)
-            await self.run_over(it.id, entry)
+            await self._conclude(it.id, entry, report.exit_code)
+
+    async def _conclude(self, key: str, entry: str, exit_code: int | None) -> None:
+        """Nothing more can come of a run without a runner."""
+        if exit_code is not None:
+            await self.server_ended(key, entry, exit_code, "")
+        await self.servers.bury(entry)
+        await self.run_over(key, entry)
 
     async def publish_routes(self) -> None:
         """Tell the gateway which model servers there are."""

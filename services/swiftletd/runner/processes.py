@@ -1,7 +1,7 @@
 """Processes by what /proc says: who is a descendant of whom, who carries the mark of a run, who is gone.
 
 A process is known by pid and start time together, so that a pid that was given out again is never taken for
-it.
+it. What is written down for later names the boot too: both may come again after a reboot.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 # Every process of a run carries it in its environment.
 MARK = "SWIFTLET_RUN"
@@ -42,6 +44,15 @@ def _thread_count(pid: int) -> int:
         return sum(1 for _ in os.scandir(f"{_PROC}/{pid}/task"))
     except OSError:
         return 0
+
+
+@cache
+def boot_id() -> str:
+    """Another one after each start of the machine; empty where /proc has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def read_process(pid: int) -> Process | None:

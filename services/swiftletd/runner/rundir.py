@@ -17,7 +17,7 @@ from swiftletd.runner import files
 from swiftletd.runner.events import events_of
 from swiftletd.runner.launching import Launcher, LaunchError
 from swiftletd.runner.log import STDERR, STDOUT, SWIFTLET, LogLine, LogReader, parse_lines
-from swiftletd.runner.processes import Process, is_alive, read_process, send
+from swiftletd.runner.processes import Process, boot_id, is_alive, read_process, send
 from swiftletd.runner.removal import replace_log
 from swiftletd.runner.sweeping import end_processes, find_processes
 
@@ -106,7 +106,7 @@ class RunDir:
         return files.read_json(self.path / "spec.json")
 
     def runner(self) -> Record | None:
-        """pid, start_time, started_at of the runner."""
+        """pid, start_time, boot_id, started_at of the runner."""
         return files.read_json(self.path / "runner.json")
 
     def child(self) -> Record | None:
@@ -153,7 +153,9 @@ class RunDir:
 
     def _living_runner(self) -> Process | None:
         known = self.runner()
-        if known is None or not is_alive(known["pid"], known["start_time"]):
+        if known is None or known.get("boot_id", boot_id()) != boot_id():
+            return None  # it lived before the machine was started
+        if not is_alive(known["pid"], known["start_time"]):
             return None
         return read_process(known["pid"])
 

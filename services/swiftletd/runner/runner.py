@@ -11,7 +11,7 @@ from swiftletd.runner.console import Console
 from swiftletd.runner.ending import LEFTOVER_SECONDS, Ending
 from swiftletd.runner.log import LogWriter
 from swiftletd.runner.persisting import persist
-from swiftletd.runner.processes import become_subreaper, has_children, read_process
+from swiftletd.runner.processes import become_subreaper, boot_id, has_children, read_process
 from swiftletd.runner.publisher import Publisher
 from swiftletd.runner.reporting import Reporter
 from swiftletd.runner.rundir import RunDir
@@ -68,7 +68,7 @@ class Runner:
     def _write_down_who_runs(self) -> None:
         me = read_process(os.getpid())
         assert me is not None
-        record = {"pid": me.pid, "start_time": me.start_time, "started_at": now()}
+        record = {"pid": me.pid, "start_time": me.start_time, "boot_id": boot_id(), "started_at": now()}
         persist(self._directory, lambda: self._directory.write_runner(record))
 
     def _work(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from swiftletd.runner.processes import boot_id
 from swiftletd.suite.domain.member import Member
 from swiftletd.suite.domain.states import State
 from swiftletd.suite.plan import Plan
@@ -43,6 +44,7 @@ class SuiteRecord:
     address: str
     logs: str
     members: tuple[MemberRecord, ...] = ()
+    boot_id: str = ""
 
     @property
     def supervisor(self) -> Process:
@@ -79,6 +81,7 @@ def suite_record(plan: Plan, me: Process, started_at: float, members: Mapping[st
         address=plan.address,
         logs=plan.logs,
         members=tuple(member_record(plan, member) for member in members.values()),
+        boot_id=boot_id(),
     )
 
 
@@ -90,8 +93,9 @@ def write(path: Path, record: SuiteRecord) -> None:
 
 
 def read(path: Path) -> SuiteRecord | None:
-    """The record; None where there is none, or none that can be read."""
+    """The record; None where there is none that can be read, or the machine was started since."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=SuiteRecord)
+        record = msgspec.json.decode(path.read_bytes(), type=SuiteRecord)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
+    return record if record.boot_id in ("", boot_id()) else None

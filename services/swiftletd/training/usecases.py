@@ -39,6 +39,7 @@ from swiftletd.training.ports import (
     LaunchFailed,
     Place,
     Room,
+    RunReport,
     Runs,
     Served,
     Stale,
@@ -211,9 +212,22 @@ class Training:
         """An operator took an entry out of the queue."""
         await self.hear(job_id, lambda job: decide.taken_out(job, entry))
 
-    async def lease_over(self, job_id: str, entry: str, state: str, reason: str) -> None:
-        """A lease ended."""
-        await self.hear(job_id, lambda job: decide.lease_over(job, entry, state, reason, self._clock.now()))
+    async def refused(self, job_id: str, entry: str, reason: str) -> None:
+        """An entry can't be meant, and never came into the queue."""
+        await self.hear(job_id, lambda job: decide.refused(job, entry, reason, self._clock.now()))
+
+    async def lease_over(self, job_id: str, entry: str, state: str) -> None:
+        """A lease ended though nobody gave it back: nothing seemed to live.
+
+        Another attempt must not begin beside this one, so it is looked at again here. What lives after all is
+        asked to end, and its runner says when it has.
+        """
+        job = await self.store.get(job_id)
+        attempt = attempt_of_entry(job, entry) if job else None
+        if state == "released" or attempt is None or attempt.run_over:
+            return
+        await self.runs.stop(job_id, entry, "lease_revoked")  # also for a runner that starts this moment
+        await self._conclude(job_id, entry, await self.runs.report(job_id, entry))
 
     # ---------------------------------------------------------------- what runners say
 
@@ -280,11 +294,15 @@ class Training:
             return
         if job.state is State.CANCELLED and report.alive:
             await self.runs.stop(job.id, entry, "cancelled")
+        await self._conclude(job.id, entry, report)
+
+    async def _conclude(self, job_id: str, entry: str, report: RunReport) -> None:
+        """Take in what a run has left on the disk; nothing more can come of one without a runner."""
         for result in report.steps:
-            await self.step_ended(job.id, entry, result)
+            await self.step_ended(job_id, entry, result)
         if not report.alive:
-            await self.runs.bury(job.id, entry)
-            await self.run_over(job.id, entry)
+            await self.runs.bury(job_id, entry)
+            await self.run_over(job_id, entry)
 
     async def _reconcile_export(self, job: Job) -> None:
         entry = job.export_entry()

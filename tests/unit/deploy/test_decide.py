@@ -207,6 +207,10 @@ class Walk(RuleBasedStateMachine):
     def fail_to_start(self, entry: str) -> None:
         self.hear(decide.not_started(self.it, entry, BUG, self.now))
 
+    @rule(entry=ENTRIES)
+    def be_refused(self, entry: str) -> None:
+        self.hear(decide.refused(self.it, entry, "Impossible.", self.now))
+
     @rule()
     def cancel(self) -> None:
         self.hear(decide.cancel(self.it, self.now))

@@ -219,11 +219,11 @@ def test_a_launch_that_fails_gives_the_gpus_back() -> None:
     assert decide.not_started(change.job, "training-job-1-1", BUG, 21.0) is None
 
 
-def test_a_lease_that_was_given_back_says_nothing_and_one_that_expired_ends_the_attempt() -> None:
-    job = running()
-    assert decide.lease_over(job, job.entry(1), "released", "", 20.0) is None
-    assert done(decide.lease_over(job, job.entry(1), "expired", "", 20.0)).failure_reason == "LOST"
-    assert decide.lease_over(job, "training-job-1-9", "expired", "", 20.0) is None
+def test_a_request_that_can_never_be_served_fails_the_job_that_waits_for_it() -> None:
+    job = done(decide.refused(submitted(), "training-job-1-1", "The request can't be served.", 20.0))
+    assert (job.state, job.failure_reason, job.over) == (State.FAILED, "IMPOSSIBLE_REQUEST", True)
+    assert decide.refused(submitted(), "training-job-1-9", "no", 20.0) is None
+    assert decide.refused(running(), "training-job-1-1", "no", 20.0) is None
 
 
 # ---------------------------------------------------------------- cancelling
@@ -346,9 +346,9 @@ class Walk(RuleBasedStateMachine):
     def fail_to_start(self, entry: str) -> None:
         self.hear(decide.not_started(self.job, entry, BUG, self.now))
 
-    @rule(entry=ENTRIES, state=st.sampled_from(["released", "expired", "revoked"]))
-    def lose_the_lease(self, entry: str, state: str) -> None:
-        self.hear(decide.lease_over(self.job, entry, state, "", self.now))
+    @rule(entry=ENTRIES)
+    def be_refused(self, entry: str) -> None:
+        self.hear(decide.refused(self.job, entry, "Impossible.", self.now))
 
     @rule(entry=ENTRIES)
     def take_out(self, entry: str) -> None:

@@ -96,8 +96,8 @@ class LocalServers:
             )
         return found[0].parent
 
-    async def stop(self, entry: str) -> None:
-        await asyncio.to_thread(self._dir(entry).request_stop, "cancelled")
+    async def stop(self, entry: str, word: str = "cancelled") -> None:
+        await asyncio.to_thread(self._dir(entry).request_stop, word)
 
     async def bury(self, entry: str) -> None:
         await asyncio.to_thread(self._bury, self._dir(entry))

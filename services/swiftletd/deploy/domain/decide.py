@@ -82,6 +82,16 @@ def granted(it: Deployment, entry: str, lease: Lease, now: float) -> Change | No
     return Change(starting, (Happened(type="deploy.job.starting", message=text),))
 
 
+def refused(it: Deployment, entry: str, reason: str, now: float) -> Change | None:
+    """The gpu service can't serve such a request, now or ever."""
+    if not it.submitted or entry != it.entry():
+        return None
+    changes = {**_IDLE, "next_attempt": it.next_attempt + 1, "completed_at": now}
+    fault = {"error_message": reason, "failure_reason": "IMPOSSIBLE_REQUEST"}
+    event = Happened(type="deploy.job.failed", message=reason)
+    return Change(move(it, State.FAILED, **changes, **fault), (event,))
+
+
 def process_started(it: Deployment, entry: str, pid: int) -> Change | None:
     """The runner started the model server."""
     if not it.is_current(entry) or it.process_id == pid or it.state in RESTING:

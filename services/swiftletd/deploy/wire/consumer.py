@@ -33,7 +33,11 @@ class Ears:
             case "work_removed" if key := owner(event.work_removed.entry):
                 await self._deploying.taken_out(key, event.work_removed.entry)
             case "lease_ended" if key := owner(event.lease_ended.entry):
-                await self._deploying.lease_over(key, event.lease_ended.entry, event.lease_ended.state)
+                end = event.lease_ended
+                if end.token:
+                    await self._deploying.lease_over(key, end.entry, end.state)
+                else:  # there never was one
+                    await self._deploying.refused(key, end.entry, end.reason)
 
     async def from_runs(self, event: Event) -> None:
         """An event of a runner."""

@@ -266,12 +266,13 @@ def taken_out(job: Job, entry: str) -> Change | None:
     return Change(replace(idle, next_attempt=job.next_attempt + 1), (event,))
 
 
-def lease_over(job: Job, entry: str, state: str, reason: str, now: float) -> Change | None:
-    """The lease ended though the job thinks that it runs: nothing kept it alive."""
-    attempt = attempt_of_entry(job, entry)
-    if attempt is None or attempt.run_over or state == "released":
+def refused(job: Job, entry: str, reason: str, now: float) -> Change | None:
+    """The gpu service can't serve such a request, now or ever."""
+    if not job.submitted or entry != job.entry() or job.state not in (State.PENDING, State.QUEUED):
         return None
-    return run_over(job, entry, now)
+    fault = {"error_message": reason, "failure_reason": "IMPOSSIBLE_REQUEST", "completed_at": now}
+    failed = move(job, State.FAILED, submitted=False, queue_position=0, wait_reason="", **fault)
+    return Change(failed, (Happened(type="training.job.failed", message=reason),))
 
 
 def export_again(job: Job) -> Change | None:

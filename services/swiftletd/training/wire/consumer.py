@@ -38,7 +38,10 @@ class Ears:
                 await self._training.taken_out(job, event.work_removed.entry)
             case "lease_ended" if job := owner(event.lease_ended.entry):
                 end = event.lease_ended
-                await self._training.lease_over(job, end.entry, end.state, end.reason)
+                if end.token:
+                    await self._training.lease_over(job, end.entry, end.state)
+                else:  # there never was one
+                    await self._training.refused(job, end.entry, end.reason)
 
     async def from_runs(self, event: Event) -> None:
         """An event of a runner."""
