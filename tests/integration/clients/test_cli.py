@@ -263,7 +263,7 @@ async def test_gpus_tell_who_holds_them_until_when_why_and_what_is_next(suite, r
     shown = (await run("gpus")).stdout
 
     first, second, third = (re.split(r"  +", line.strip()) for line in shown.splitlines()[1:])
-    since, until = render.moment("2026-01-02T10:02:00Z"), render.moment("2026-01-02T11:40:00Z")
+    since, until = render.moment("2026-01-02T10:02:00Z"), render.about("2026-01-02T11:40:00Z")
     assert first[-4:] == ["a", since, f"{until} (by its progress)", f"b ~{until}"]
     assert second == ["chat (16.0 GiB)", render.moment("2026-01-01T10:02:00Z"), "no end known"]
     assert third[-1] == "busy: pid 4711 (python) of user x, 30.2 GiB"

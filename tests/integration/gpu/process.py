@@ -21,14 +21,14 @@ from swiftletd.kernel.redis.client import connect
 
 COMMAND = [sys.executable, "-P", "-c", "from swiftletd.gpu.main import main; main()"]
 TRAINING = "swiftlet:{training}:events"
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class GpuService:
     """Start it with `await start()`; `stub` talks to it."""
 
-    def __init__(self, home, redis_url, gpus):
-        self.home, self._url = home, redis_url
+    def __init__(self, home, redis_url, gpus, **settings):
+        self.home, self._url, self._settings = home, redis_url, settings
         self.inventory = home / "inventory.json"
         self.set_gpus(gpus)
         self.redis: Redis = connect(redis_url)
@@ -39,8 +39,11 @@ class GpuService:
         self._seen = "0-0"
 
     def set_gpus(self, gpus):
+        """A list of GPUs of one machine, or a dict of such lists by machine."""
+        machines = gpus if isinstance(gpus, dict) else {"node": gpus}
+        rows = [{"name": name, "gpus": there} for name, there in machines.items()]
         new = self.inventory.with_suffix(".new")
-        new.write_text(json.dumps({"machines": [{"name": "node", "gpus": gpus}]}))
+        new.write_text(json.dumps({"machines": rows}))
         new.replace(self.inventory)
 
     async def start(self):
@@ -49,6 +52,7 @@ class GpuService:
             "SWIFTLET_HOME": str(self.home),
             "REDIS_URL": self._url,
             "GPU_INVENTORY": str(self.inventory),
+            **self._settings,
         }
         self._launch(environment)
         await self.stub.GetProcessorStatus(
@@ -72,17 +76,21 @@ class GpuService:
         await self.channel.close()
         await self.redis.aclose(close_connection_pool=True)
 
-    async def submit(self, *jobs, priority=0, gpus=1, **request):
+    async def submit(self, *jobs, kind="training", priority=0, gpus=1, **request):
         pipe = self.redis.pipeline(transaction=False)
         for job in jobs:
             event = Event(type="training.job.queued", subject=job, version=next(self._versions))
             asked = event.work_submitted
-            asked.entry, asked.kind, asked.owner, asked.attempt = f"training-{job}-1", "training", job, 1
+            asked.entry, asked.kind, asked.owner, asked.attempt = f"{kind}-{job}-1", kind, job, 1
             asked.request.gpus, asked.request.priority = gpus, priority
             for name, value in request.items():
                 setattr(asked.request, name, value)
             pipe.xadd(TRAINING, {"type": event.type, "e": event.SerializeToString()})
         await pipe.execute()
+
+    async def beat(self, run, **progress):
+        """The runner of a run says that it lives, and how far it is."""
+        await self.redis.set(keys.alive(run), json.dumps({"token": 1, **progress}), ex=600)
 
     async def end(self, *jobs):
         """Their runners say that they have ended."""
@@ -99,7 +107,7 @@ class GpuService:
 
     async def until(self, done, complaint):
         """Waits for the events of the service until `done` is true of all of them; returns those."""
-        async with asyncio.timeout(PATIENCE * 3):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 events = await self.events()
                 if done(events):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from swiftlet.cli import cli, render, watch
+from swiftlet.cli import cli, queue, render, watch
 from swiftlet.cli.app import plain
 from swiftlet.gpu.v1.queue_pb2 import QueueItem
 from swiftlet.training.v1.job_pb2 import Progress
@@ -77,6 +77,33 @@ def test_times_of_today_are_short():
     assert render.moment(at.isoformat(), now=at.replace(day=2)) == "2026-03-01 10:04"
     assert render.moment("") == ""
     assert render.moment("soon") == "soon"
+
+
+def test_an_estimated_time_is_no_more_exact_than_it_deserves():
+    friday = datetime(2026, 1, 2, 10).astimezone()
+    later = {hours: (friday + timedelta(hours=hours)).isoformat() for hours in (1, 20, 200)}
+    assert [render.about(at, friday) for at in later.values()] == ["11:00", "Sat 06:00", "2026-01-10"]
+    assert (render.about(""), render.about("soon")) == ("", "soon")
+
+
+@pytest.mark.parametrize(
+    ("p50", "p90", "said"),
+    [
+        (1, 2, "11:00 to 12:00"),
+        (1, 20, "11:00 to Sat 06:00"),
+        (19, 20, "Sat 05:00 to 06:00"),
+        (20, 30, "Sat 06:00 to 16:00"),
+        (20, 20, "Sat 06:00"),
+        (1, None, "11:00 or later"),
+        (None, None, "unknown"),
+    ],
+)
+def test_a_range_of_starts_names_the_day_once(p50, p90, said, monkeypatch):
+    friday = datetime(2026, 1, 2, 10).astimezone()
+    about = render.about
+    monkeypatch.setattr(render, "about", lambda at: about(at, friday))
+    times = ["" if hours is None else (friday + timedelta(hours=hours)).isoformat() for hours in (p50, p90)]
+    assert queue.starts(QueueItem(predicted_start_p50=times[0], predicted_start_p90=times[1])) == said
 
 
 def test_text_from_elsewhere_can_not_steer_the_terminal():

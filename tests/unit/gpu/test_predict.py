@@ -222,7 +222,10 @@ def test_predictions_hold_about_as_often_as_they_say():
         ]
         told = predict(seen([gpu()]), WaitingQueue(POLICY, entries), NOW, POLICY, Effort(seed=world))
         luck = Random(1000 + world)
-        real = {one.id: draw(one.estimate.p50_s, one.estimate.p90_s, luck) for one in entries}
+        real = {
+            one.id: draw(one.estimate.p50_s, one.estimate.p90_s, luck.uniform(0.001, 0.999))
+            for one in entries
+        }
         fate = Fate(until=lambda _: NOW, length=lambda one, real=real: real[one.id])
         starts = forecast(seen([gpu()]), entries, NOW, POLICY, fate)
         record += [

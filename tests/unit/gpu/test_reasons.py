@@ -88,7 +88,11 @@ def test_free_devices_on_different_machines_are_fragmented():
 def test_a_kind_that_is_not_here():
     reason = why([gpu()], entry(gpu_name="B200"))
     assert reason.code is Code.NO_SUCH_DEVICE
-    assert reason.sentence() == "needs 1 b200 GPU; no device here is of that kind"
+    assert reason.sentence() == (
+        "needs 1 B200 GPU; no device here is of that kind: there is 1 H100 of 80 GiB"
+    )
+    several = why([*machine(gpus=3), gpu("m1", name="L4", gib=24)], entry(gpu_name="B200"))
+    assert several.sentence().endswith(": there are 3 H100 of 80 GiB, 1 L4 of 24 GiB")
 
 
 def test_more_than_there_are():

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import exp, log
-from random import Random
+from statistics import NormalDist
 
 FEWEST_SIMILAR = 3
 FEWEST_OTHERS = 10
 PROGRESS_SPREAD = 1.25
-Z90 = 1.2816
+NORMAL = NormalDist()
+Z90 = NORMAL.inv_cdf(0.9)
 
 
 class Source(Enum):
@@ -147,8 +148,8 @@ def quantile(ordered: Sequence[float], part: float) -> float:
     return ordered[below] + (at - below) * (ordered[above] - ordered[below])
 
 
-def draw(p50_s: float, p90_s: float, random: Random) -> float:
-    """One possible length: log-normal through the two quantiles."""
+def draw(p50_s: float, p90_s: float, luck: float) -> float:
+    """One possible length: log-normal through the two quantiles; `luck` (0..1, open) is its quantile."""
     if p50_s <= 0 or p90_s <= p50_s:
         return p50_s
-    return p50_s * exp(random.gauss(0.0, 1.0) * log(p90_s / p50_s) / Z90)
+    return p50_s * exp(NORMAL.inv_cdf(luck) * log(p90_s / p50_s) / Z90)

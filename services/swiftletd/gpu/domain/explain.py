@@ -15,7 +15,7 @@ from swiftletd.gpu.domain.placement import candidates, fits
 from swiftletd.gpu.domain.plan import Reservation
 from swiftletd.gpu.domain.policy import Policy
 from swiftletd.gpu.domain.quotas import Allowance
-from swiftletd.gpu.domain.reason import Blocker, Code, Reason
+from swiftletd.gpu.domain.reason import Blocker, Code, Kind, Reason
 from swiftletd.gpu.domain.request import Shape
 from swiftletd.gpu.domain.snapshot import Snapshot
 from swiftletd.gpu.domain.waiting import WaitingQueue
@@ -67,8 +67,8 @@ def explain(entry: Entry, outcome: Outcome) -> Reason:
     if reason is None:
         reason = outcome.by_shape[shape] = _of_shape(shape, outcome)
     if excess is not None and reason.code not in PERMANENT:
-        return replace(_base(shape), code=excess.code, limit=excess.limit, used=excess.used)
-    return reason
+        reason = replace(_base(shape), code=excess.code, limit=excess.limit, used=excess.used)
+    return replace(reason, gpu_name=entry.request.gpu_name) if shape.gpu_name else reason
 
 
 PERMANENT = frozenset({Code.NO_SUCH_DEVICE, Code.TOO_FEW_DEVICES, Code.UNHEALTHY})
@@ -107,7 +107,7 @@ def _never(shape: Shape, outcome: Outcome) -> Reason | None:
     exist = _count(_ideal(outcome.snapshot.devices, outcome), shape)
     healthy = _count(_ideal(_healthy(outcome), outcome), shape)
     if not exist:
-        return replace(_base(shape), code=Code.NO_SUCH_DEVICE, exist=len(outcome.snapshot.devices))
+        return replace(_base(shape), code=Code.NO_SUCH_DEVICE, kinds=_kinds(outcome.snapshot.devices))
     if exist < shape.gpus:
         return replace(_base(shape), code=Code.TOO_FEW_DEVICES, exist=exist)
     if healthy < shape.gpus:
@@ -139,7 +139,7 @@ def _busy(shape: Shape, outcome: Outcome) -> Reason:
         _base(shape),
         code=Code.FRAGMENTED if fragmented else Code.BUSY,
         free=len(there),
-        exist=len(free),
+        exist=len(free) if fragmented else 0,
         machine=machine,
         wait_s=found.at - outcome.now if found else None,
         blockers=_blockers(found.endings if found else endings, wanted, outcome.now),
@@ -171,6 +171,12 @@ def _unbounded(endings: Iterable[Ending], shape: Shape, outcome: Outcome) -> fro
 
 def _machine_of(wanted: frozenset[str], outcome: Outcome) -> str:
     return next((outcome.ledger.slots[uuid].device.machine for uuid in wanted), "")
+
+
+def _kinds(devices: Iterable[Device]) -> tuple[Kind, ...]:
+    """What there is, the most frequent first."""
+    counts = Counter((device.name, device.memory_mib) for device in devices)
+    return tuple(Kind(name, mib, count) for (name, mib), count in counts.most_common())
 
 
 def _healthy(outcome: Outcome) -> list[Device]:

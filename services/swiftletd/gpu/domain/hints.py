@@ -90,7 +90,7 @@ def hints(
     tried = ((change, variant, when(variant)) for change, variant in variants(entry, snapshot, policy))
     found = [_hint(change, entry, variant, start, as_is) for change, variant, start in tried]
     useful = [hint for hint in found if _worth(hint.start, as_is, now)]
-    return sorted(useful, key=lambda hint: hint.start.p50 or now)
+    return sorted(_no_more_than_needed(useful, now), key=lambda hint: hint.start.p50 or now)
 
 
 def variants(entry: Entry, snapshot: Snapshot, policy: Policy) -> Iterator[tuple[Change, Entry]]:
@@ -157,10 +157,21 @@ def _values(change: Change, entry: Entry, variant: Entry) -> tuple[str, str]:
     return str(value), str(was)
 
 
+def _no_more_than_needed(found: list[Hint], now: float) -> list[Hint]:
+    """Without the hints at still fewer GPUs that do not let it start sooner either."""
+    kept: list[Hint] = []
+    for hint in found:
+        same = (one for one in kept if one.change is hint.change)
+        if all(_worth(hint.start, milder.start, now) for milder in same):
+            kept.append(hint)
+    return kept
+
+
 def _worth(start: Prediction, as_is: Prediction, now: float) -> bool:
     if start.p50 is None:
         return False
     if as_is.p50 is None:
         return True
     gained = as_is.p50 - start.p50
-    return gained >= max(WORTH_S, WORTH_PART * (as_is.p50 - now))
+    sounds_better = span(start.p50 - now) != span(as_is.p50 - now)
+    return sounds_better and gained >= max(WORTH_S, WORTH_PART * (as_is.p50 - now))

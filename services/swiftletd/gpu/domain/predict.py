@@ -68,7 +68,7 @@ def starts(
     if not snapshot.processing:
         return {entry.id: Prediction(None, None) for entry in entries}
     futures = [
-        forecast(snapshot, entries, now, policy, chance(now, policy, Dice(effort.seed, number)))
+        forecast(snapshot, entries, now, policy, chance(now, policy, Dice(effort, number)))
         for number in range(effort.futures)
     ]
     return {entry.id: _prediction(entry.id, futures) for entry in entries}
@@ -89,13 +89,21 @@ def likely_future(
 
 @dataclass(frozen=True, slots=True)
 class Dice:
-    """The same job has the same luck in every what-if of one future, so that they can be compared."""
+    """The same job has the same luck in every what-if of one future, so that they can be compared.
 
-    seed: int
+    Over all futures each job has every kind of luck once, in an order of its own. So few futures tell as much
+    as many would by chance, and a job that waits for one other starts when that one is said to end.
+    """
+
+    effort: Effort
     future: int
 
-    def of(self, name: str) -> Random:
-        return Random(f"{self.seed}/{self.future}/{name}")  # noqa: S311 chance, not a secret
+    def of(self, name: str) -> float:
+        count = self.effort.futures
+        order = list(range(count))
+        Random(f"{self.effort.seed}/{name}").shuffle(order)  # noqa: S311 chance, not a secret
+        at = order[self.future] / (count - 1) if count > 1 else 0.5
+        return min(max(at, 0.5 / count), 1 - 0.5 / count)
 
 
 def chance(now: float, policy: Policy, dice: Dice) -> Fate:

@@ -59,17 +59,27 @@ class Blocker:
     grounds: Grounds | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`count` devices of the same name and memory."""
+
+    name: str
+    memory_mib: int
+    count: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """The numbers are zero or empty where they do not apply to the code.
 
     gpus, memory_mib, gpu_name, same_machine, shared   what was asked for.
     free       suitable devices that are free now: on `machine`, if the request needs one machine.
-    exist      suitable devices at all (FRAGMENTED: free ones on all machines).
+    exist      suitable devices, busy or not (FRAGMENTED: free ones on all machines).
     limit, used   of the quota.
     wait_s     until its time comes, until `blockers` have ended, or until `ahead` starts.
     ahead      the job that is served next.
     busy       whose processes are on the devices.
+    kinds      what there is instead of what was asked for.
     """
 
     code: Code
@@ -87,6 +97,7 @@ class Reason:
     ahead: str = ""
     busy: str = ""
     blockers: tuple[Blocker, ...] = ()
+    kinds: tuple[Kind, ...] = ()
 
     def sentence(self) -> str:
         """One English sentence with the numbers in it."""
@@ -145,6 +156,12 @@ def _too_few(reason: Reason) -> str:
     return f"{_needs(reason)}; {few}"
 
 
+def _no_such(reason: Reason) -> str:
+    said = [f"{kind.count} {kind.name} of {kind.memory_mib / MIB_PER_GIB:.3g} GiB" for kind in reason.kinds]
+    here = f": there {'is' if said[0].startswith('1 ') else 'are'} {', '.join(said[:SHOWN])}" if said else ""
+    return f"{_needs(reason)}; no device here is of that kind{here}"
+
+
 def _busy(reason: Reason) -> str:
     there = f" on {reason.machine}" if reason.machine and reason.same_machine else ""
     return f"{_needs(reason)}; {_are(reason.free)} free{there}{_blocked(reason)}"
@@ -170,7 +187,7 @@ SENTENCES: Mapping[Code, Callable[[Reason], str]] = MappingProxyType(
         Code.STOPPED: lambda _: "the queue is stopped: start it, or ask for a single pass",
         Code.HELD: lambda _: "is on hold: release it to let it run",
         Code.NOT_BEFORE: lambda r: f"is not to start before its time, which comes in {span(r.wait_s or 0)}",
-        Code.NO_SUCH_DEVICE: lambda r: f"{_needs(r)}; no device here is of that kind",
+        Code.NO_SUCH_DEVICE: _no_such,
         Code.TOO_FEW_DEVICES: _too_few,
         Code.UNHEALTHY: lambda r: f"{_needs(r)}; of {r.exist}, only {_are(r.free)} in service",
         Code.QUOTA_GPUS: lambda r: f"{_needs(r)}; its project may use {r.limit} at a time, and uses {r.used}",

@@ -21,7 +21,7 @@ from swiftletd.gpu.domain.device import MIB_PER_GIB, Health, busy_sentence
 from swiftletd.gpu.domain.durations import Grounds
 from swiftletd.gpu.domain.hints import Change, Hint
 from swiftletd.gpu.domain.outlook import Tenure
-from swiftletd.gpu.domain.reason import Blocker, Reason, span
+from swiftletd.gpu.domain.reason import Blocker, Code, Reason, span
 from swiftletd.gpu.domain.score import Score
 from swiftletd.gpu.ports import Process
 from swiftletd.gpu.usecases.answers import Occupancy, Standing
@@ -35,6 +35,7 @@ HINT_WORDS: Mapping[Change, str] = {
     Change.SHARED: "shared_gpu",
     Change.PRIORITY: "higher_priority",
 }
+COUNTING_FREE = frozenset({Code.BUSY, Code.FRAGMENTED, Code.UNHEALTHY, Code.STRANGER})
 SOON_S = 1.0
 
 
@@ -80,7 +81,7 @@ def details(reason: Reason) -> dict[str, str]:
         "memory_mib": reason.memory_mib,
         "gpu_name": reason.gpu_name,
         "machine": reason.machine,
-        "free": str(reason.free) if reason.gpus else "",
+        "free": str(reason.free) if reason.code in COUNTING_FREE else "",
         "exist": reason.exist,
         "limit": reason.limit,
         "used": reason.used,

@@ -67,7 +67,7 @@ def _gpu_cells(gpu: Gpu, name: str) -> dict[str, str | Text]:
     from swiftlet._shared.words import word
     from swiftlet.gpu.v1.gpu_pb2 import GpuStatus
 
-    when = f" ~{render.moment(gpu.next_start)}" if gpu.next_start else ""
+    when = f" ~{render.about(gpu.next_start)}" if gpu.next_start else ""
     return {
         "gpu": f"{name} slice" if gpu.parent_uuid else name,
         "name": gpu.name,
@@ -90,7 +90,7 @@ def _held_by(holder: GpuHolder) -> str:
 def _until(holder: GpuHolder) -> str:
     if not holder.until:
         return "no end known"
-    return f"{render.moment(holder.until)}{render.because(holder.until_basis)}"
+    return f"{render.about(holder.until)}{render.because(holder.until_basis)}"
 
 
 @click.command("health")

@@ -71,11 +71,14 @@ def _cells(item: QueueItem) -> dict[str, str | Text]:
 
 
 def starts(item: QueueItem) -> str:
-    """When it starts: "10:04:00, by 10:20:00 at the latest", or in the words of the suite."""
+    """When it starts: "10:04 to 10:20", or in the words of the suite."""
     if not item.predicted_start_p50:
         return item.estimated_wait_time or "unknown"
-    latest = f" to {render.moment(item.predicted_start_p90)}" if item.predicted_start_p90 else ""
-    return f"{render.moment(item.predicted_start_p50)}{latest}"
+    likely, latest = render.about(item.predicted_start_p50), render.about(item.predicted_start_p90)
+    if not latest:
+        return f"{likely} or later"
+    day, _, time = latest.rpartition(" ")
+    return f"{likely} to {time if likely.startswith(day) else latest}" if latest != likely else likely
 
 
 @queue.command("show")

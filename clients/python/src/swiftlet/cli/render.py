@@ -100,14 +100,30 @@ def duration(seconds: float) -> str:
 
 def moment(timestamp: str, now: datetime | None = None) -> str:
     """An RFC 3339 time in the local zone: the time of day, with the date if it is another day."""
-    if not timestamp:
-        return ""
-    try:
-        at = datetime.fromisoformat(timestamp).astimezone()
-    except ValueError:
+    at = _parsed(timestamp)
+    if at is None:
         return timestamp
     today = (now or datetime.now().astimezone()).date()
     return at.strftime("%H:%M:%S" if at.date() == today else "%Y-%m-%d %H:%M")
+
+
+def about(timestamp: str, now: datetime | None = None) -> str:
+    """An estimated time, no more exact than it deserves: "11:40", "Sat 11:40", "2026-02-01"."""
+    at, today = _parsed(timestamp), now or datetime.now().astimezone()
+    if at is None:
+        return timestamp
+    days = (at.date() - today.date()).days
+    if days == 0:
+        return at.strftime("%H:%M")
+    return at.strftime("%a %H:%M" if 0 < days < 7 else "%Y-%m-%d")
+
+
+def _parsed(timestamp: str) -> datetime | None:
+    """In the local zone; None for what is no time."""
+    try:
+        return datetime.fromisoformat(timestamp).astimezone()
+    except ValueError:
+        return None
 
 
 def number(value: float) -> str:
