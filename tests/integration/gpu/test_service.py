@@ -38,10 +38,20 @@ async def refusal(call):
     """Status and reason of a call that must fail."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
-    status = rpc_status.from_call(caught.value)
+    return caught.value.code(), _info(caught.value).reason
+
+
+async def error_info(call):
+    """Reason and metadata of a call that must fail."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return _info(caught.value)
+
+
+def _info(error):
     info = ErrorInfo()
-    status.details[0].Unpack(info)
-    return caught.value.code(), info.reason
+    rpc_status.from_call(error).details[0].Unpack(info)
+    return info
 
 
 async def test_from_submission_to_release_and_on_to_the_next(service):
@@ -126,6 +136,25 @@ async def test_a_watcher_sees_the_present_then_each_change_and_goes_on_from_its_
     assert len((await behind.read()).queue_items) == 2
 
 
+async def test_a_token_is_good_after_the_service_was_killed(service):
+    await service.submit("a", "b", "c")
+    await service.until(lambda e: of(e, "gpu.entry.waiting") == ["c"], "c waits")
+    gpus = await service.stub.WatchGpus(pb.WatchGpusRequest()).read()
+    queue = await service.stub.WatchQueue(pb.WatchQueueRequest()).read()
+    service.kill()
+    await service.start()
+    resumed = service.stub.WatchQueue(pb.WatchQueueRequest(resume_token=queue.resume_token))
+    assert (await resumed.read()).checkpoint  # nothing has changed since
+    service.kill()
+    await service.submit("d")
+    await service.start()
+    await service.until(lambda e: of(e, "gpu.entry.waiting") == ["c", "d"], "d waits")
+    again = service.stub.WatchQueue(pb.WatchQueueRequest(resume_token=queue.resume_token))
+    assert [item.job_id for item in (await again.read()).queue_items] == ["c", "d"]
+    seen = await service.stub.WatchGpus(pb.WatchGpusRequest(resume_token=gpus.resume_token)).read()
+    assert [gpu.job_id for gpu in seen.gpus] == ["a", "b"]
+
+
 async def test_a_gpu_that_is_lost_is_seen_by_watchers_and_told(service):
     watch = service.stub.WatchGpus(pb.WatchGpusRequest())
     assert len((await watch.read()).gpus) == 2
@@ -137,10 +166,12 @@ async def test_a_gpu_that_is_lost_is_seen_by_watchers_and_told(service):
 
 
 async def test_streams_end_with_a_token_when_the_service_stops(service):
-    watch = service.stub.WatchQueue(pb.WatchQueueRequest())
-    await watch.read()
+    watches = [service.stub.WatchQueue(pb.WatchQueueRequest()), service.stub.WatchGpus(pb.WatchGpusRequest())]
+    seen = [await watch.read() for watch in watches]
     assert service.terminate() == 0
-    assert await refusal(watch.read()) == (grpc.StatusCode.UNAVAILABLE, "NOT_READY")
+    for watch, message in zip(watches, seen, strict=True):
+        info = await error_info(watch.read())
+        assert (info.reason, info.metadata["resume_token"]) == ("NOT_READY", message.resume_token)
 
 
 async def test_killed_at_any_moment_it_gives_nothing_twice_and_leaks_nothing(service):

@@ -27,11 +27,14 @@ class Together(RuleBasedStateMachine):
     @initialize()
     def begin(self):
         self.loop = asyncio.new_event_loop()
-        self.clock, self.store = FakeClock(), MemoryStore()
+        self.clock, self.store = FakeClock(), self.make_store()
         self.services = [None, None]
         self.versions = {}
         self.restart(0)
         self.restart(1)
+
+    def make_store(self):
+        return MemoryStore()
 
     def teardown(self):
         if hasattr(self, "loop"):
