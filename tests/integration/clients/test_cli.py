@@ -226,7 +226,7 @@ async def test_the_queue_says_why_and_what_would_help(suite, run):
 
     assert "GPU 0 runs a." in listed.stdout
     assert "With 1 GPU instead of 2 it starts in about 3 min." in shown.stdout
-    assert "about 10 min 00 s (as similar jobs did)" in shown.stdout
+    assert "about 10 min 00 s, judged by similar jobs" in shown.stdout
     assert (await run("queue", "show", "nobody")).exit_code == 4
     assert moved.stdout == "b has priority 9.\n"
     assert (await run("queue", "move", "b", "11")).exit_code == 2
@@ -264,7 +264,7 @@ async def test_gpus_tell_who_holds_them_until_when_why_and_what_is_next(suite, r
 
     first, second, third = (re.split(r"  +", line.strip()) for line in shown.splitlines()[1:])
     since, until = render.moment("2026-01-02T10:02:00Z"), render.about("2026-01-02T11:40:00Z")
-    assert first[-4:] == ["a", since, f"{until} (by its progress)", f"b ~{until}"]
+    assert first[-5:] == ["a", since, until, "its progress", f"b ~{until}"]
     assert second == ["chat (16.0 GiB)", render.moment("2026-01-01T10:02:00Z"), "no end known"]
     assert third[-1] == "busy: pid 4711 (python) of user x, 30.2 GiB"
     assert "\x1b" not in shown

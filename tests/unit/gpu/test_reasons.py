@@ -119,6 +119,16 @@ def test_a_stranger_is_named():
     )
 
 
+def test_beside_a_stranger_the_job_that_may_end_sooner_is_named():
+    devices = [gpu(index=0, occupants=(stranger(30.2),)), gpu(index=1)]
+    reason = why(devices, entry(), holdings=[holding("x", ["m0/1"], ends_in=720)])
+    assert (reason.code, reason.wait_s) == (Code.STRANGER, 720)
+    assert reason.sentence() == (
+        "needs 1 GPU; none are free; job x, which ends in about 12 min, frees 1. "
+        "GPU 0 of m0 is busy: pid 4711 (python) of user x, 30.2 GiB"
+    )
+
+
 def test_many_strangers_are_counted():
     devices = [gpu(index=index, occupants=(stranger(40),)) for index in range(5)]
     assert why(devices, entry(gpus=5)).sentence().endswith(". So are 2 more")

@@ -122,8 +122,10 @@ def _stranger(shape: Shape, outcome: Outcome) -> Reason | None:
         ledger.take(holding.shares)
     if not fits(ledger, shape):
         return None
-    free = _count(outcome.ledger, shape)
-    return replace(_base(shape), code=Code.STRANGER, free=free, busy=_intruders(ledger, shape, outcome))
+    held = _busy(shape, outcome)
+    free, busy = _count(outcome.ledger, shape), _intruders(ledger, shape, outcome)
+    told = replace(_base(shape), code=Code.STRANGER, free=free, busy=busy)
+    return replace(told, wait_s=held.wait_s, blockers=held.blockers) if held.wait_s is not None else told
 
 
 def _busy(shape: Shape, outcome: Outcome) -> Reason:

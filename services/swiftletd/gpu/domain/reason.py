@@ -192,7 +192,7 @@ SENTENCES: Mapping[Code, Callable[[Reason], str]] = MappingProxyType(
         Code.UNHEALTHY: lambda r: f"{_needs(r)}; of {r.exist}, only {_are(r.free)} in service",
         Code.QUOTA_GPUS: lambda r: f"{_needs(r)}; its project may use {r.limit} at a time, and uses {r.used}",
         Code.QUOTA_JOBS: lambda r: f"its project may run {_jobs(r.limit)} at a time, and runs {r.used}",
-        Code.STRANGER: lambda r: f"{_needs(r)}; {_are(r.free)} free. {r.busy}",
+        Code.STRANGER: lambda r: f"{_needs(r)}; {_are(r.free)} free{_blocked(r)}. {r.busy}",
         Code.BUSY: _busy,
         Code.FRAGMENTED: _fragmented,
         Code.RESERVED: _reserved,

@@ -49,15 +49,16 @@ def _gpus_table(listed: Sequence[Gpu], width: int) -> Table:
 # Each column, and the width of the terminal from which on it is shown.
 COLUMNS = {
     "gpu": 0,
-    "name": 110,
+    "name": 140,
     "status": 0,
     "memory GiB": 0,
     "load": 95,
-    "temp": 150,
-    "power": 150,
+    "temp": 170,
+    "power": 170,
     "held by": 0,
-    "since": 130,
+    "since": 150,
     "until about": 0,
+    "judged by": 110,
     "next": 0,
 }
 RIGHT = ("memory GiB", "load", "temp", "power")
@@ -79,6 +80,7 @@ def _gpu_cells(gpu: Gpu, name: str) -> dict[str, str | Text]:
         "held by": render.lines(_held_by(holder) for holder in gpu.holders) or gpu.holder or gpu.job_id,
         "since": render.lines(render.moment(holder.since) for holder in gpu.holders),
         "until about": render.lines(_until(holder) for holder in gpu.holders),
+        "judged by": render.lines(render.basis(holder.until_basis) for holder in gpu.holders),
         "next": f"{gpu.next_job_id}{when}" if gpu.next_job_id else "",
     }
 
@@ -88,9 +90,7 @@ def _held_by(holder: GpuHolder) -> str:
 
 
 def _until(holder: GpuHolder) -> str:
-    if not holder.until:
-        return "no end known"
-    return f"{render.about(holder.until)}{render.because(holder.until_basis)}"
+    return render.about(holder.until) if holder.until else "no end known"
 
 
 @click.command("health")

@@ -37,7 +37,10 @@ def queue(context: click.Context, watch: bool, as_json: bool) -> None:
     elif as_json:
         app.show_json(app.client.queue().items)
     else:
-        app.show(_view(app.client.queue(), app.out.width))
+        listed = app.client.queue()
+        app.show(_view(listed, app.out.width))
+        if listed.items:
+            app.note("swiftlet queue show ID tells what would let one start earlier.")
 
 
 def _view(listed: Queue, width: int) -> RenderableType:
@@ -48,7 +51,6 @@ def _view(listed: Queue, width: int) -> RenderableType:
     shown: list[RenderableType] = [render.table(columns, rows, right=RIGHT)]
     if listed.total > len(listed.items):
         shown.append(Text(f"and {listed.total - len(listed.items)} more", style="dim"))
-    shown.append(Text("swiftlet queue show ID tells what would let one start earlier", style="dim"))
     return Group(*shown)
 
 
@@ -97,7 +99,7 @@ def show(app: App, job_id: str, as_json: bool) -> None:
 
 
 def _fields(item: QueueItem) -> list[tuple[str, str | Text]]:
-    length = f"about {render.duration(item.expected_duration)}{render.because(item.duration_basis)}"
+    length = f"about {render.duration(item.expected_duration)}, judged by {render.basis(item.duration_basis)}"
     return [
         ("id", item.job_id),
         ("place", str(item.queue_position)),

@@ -31,18 +31,18 @@ LEVEL_STYLES = {"ERROR": "red", "WARNING": "yellow"}
 
 
 BASES = {
-    "progress": "by its progress",
-    "history": "as similar jobs did",
-    "others": "as other jobs did",
-    "limit": "by its time limit",
+    "progress": "its progress",
+    "history": "similar jobs",
+    "others": "other jobs",
+    "limit": "its time limit",
     "assumed": "a guess",
-    "overdue": "overdue",
+    "overdue": "it is overdue",
 }
 
 
-def because(basis: str) -> str:
-    """What an estimate rests on, to be put behind it; nothing where nothing is said."""
-    return f" ({BASES.get(basis, basis)})" if basis else ""
+def basis(word: str) -> str:
+    """What an estimate rests on, for people."""
+    return BASES.get(word, word)
 
 
 def lines(parts: Iterable[str]) -> Text:
