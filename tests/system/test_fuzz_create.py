@@ -105,7 +105,18 @@ def test_a_create_makes_a_job_or_says_why_not(fast: Suite, content: bytes) -> No
         _exists_and_goes(fast, reply.json()["job_id"])
     else:
         assert 400 <= reply.status_code < 500, (reply.status_code, reply.text)
-        _is_explained(reply.json())
+        _is_explained(reply.status_code, reply.json())
+
+
+def test_the_body_that_all_of_these_are_made_from_is_good(fast: Suite) -> None:
+    reply = fast.api.post(JOBS, json=GOOD)
+    assert reply.status_code == httpx.codes.CREATED, reply.text
+    job_id = reply.json()["job_id"]
+    job = fast.job(job_id)
+    sent = ("task_type", "model_path", "data_path", "priority")
+    assert {name: job[name] for name in sent} == {name: GOOD[name] for name in sent}
+    assert job["train_params"].items() >= GOOD["llm_params"].items()
+    _exists_and_goes(fast, job_id)
 
 
 def _exists_and_goes(fast: Suite, job_id: str) -> None:
@@ -113,8 +124,13 @@ def _exists_and_goes(fast: Suite, job_id: str) -> None:
     assert fast.api.delete(f"{JOBS}/{job_id}").status_code == httpx.codes.NO_CONTENT
 
 
-def _is_explained(error: dict[str, Any]) -> None:
+def _is_explained(status: int, error: dict[str, Any]) -> None:
     assert error["message"], error
-    reasons = [detail["reason"] for detail in error["details"] if detail["@type"] == INFO]
-    assert len(reasons) == 1, error
-    assert reasons[0] in REASONS, error
+    info, *more = error["details"]
+    assert info["@type"] == INFO, error
+    assert info["reason"] in REASONS, error
+    if status == httpx.codes.BAD_REQUEST and info["reason"] != "MALFORMED_JSON":
+        named = [fault["field"] for detail in more for fault in detail.get("field_violations", ())]
+        assert named, error
+        assert all(named), error
+        assert info["metadata"]["field"] == named[0]

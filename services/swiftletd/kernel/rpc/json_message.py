@@ -89,7 +89,7 @@ def _fill(
 
 def _tell(wrong: list[Violation], path: str, message: str) -> None:
     short = path if len(path) <= MAX_PATH else path[:MAX_PATH] + "..."
-    wrong.append(Violation(short.encode(errors="replace").decode(), message))
+    wrong.append(Violation(short.encode(errors="replace").decode() or '""', message))  # a key may be empty
     if len(wrong) >= MAX_VIOLATIONS:
         raise _EnoughError
 
