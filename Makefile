@@ -102,7 +102,7 @@ bench: setup ## how fast it is, here and now; ONLY=scheduler runs one
 	@for program in benchmarks/$(ONLY).py; do echo "== $$program"; $(BIN)/python "$$program"; done
 
 # --- Generate --------------------------------------------------------------------------------------------------------
-.PHONY: protos release-protos lock
+.PHONY: protos goldens release-protos lock
 build/googleapis/.stamp: tools/googleapis.py requirements.txt $(wildcard protos/swiftlet/*/v1/*.proto) | setup
 	@$(STEP) 'google protos for buf' $(BIN)/python tools/googleapis.py
 	@touch $@
@@ -111,6 +111,9 @@ protos: build/googleapis/.stamp ## format the protos and generate the Python stu
 	@$(STEP) 'format protos' $(BIN)/buf format -w protos
 	@$(STEP) 'generate stubs' $(BIN)/python tools/stubs.py
 	@$(STEP) 'write the OpenAPI document' $(BIN)/python -m swiftlet_gateway.openapi
+
+goldens: setup ## write down the JSON that each RPC answers, tests/golden, from the protos
+	@$(STEP) 'write golden JSON' env PYTHONPATH=tests $(BIN)/python -m support.golden
 
 release-protos: build/googleapis/.stamp ## make today's protos the contract that may not be broken
 	@$(STEP) 'write protos/released.binpb' $(BIN)/buf build protos --exclude-source-info -o protos/released.binpb

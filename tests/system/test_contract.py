@@ -14,6 +14,7 @@ import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from support.golden import differences, golden_answer
 from support.suite import API, Suite
 from support.waiting import eventually
 from system.rows import ROWS, Row, faults
@@ -209,6 +210,7 @@ def test_row(world: World, row: Row) -> None:
     assert reply.status_code == row.code, value
     assert (value is None) == (row.shape is None)
     assert row.shape is None or not faults(value, row.shape)
+    assert row.shape is None or not differences(value, golden_answer(row.verb, API + path))
     world.seen[row.call] = f"{reply.status_code}"
 
 

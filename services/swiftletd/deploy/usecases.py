@@ -34,6 +34,17 @@ Decision = Callable[[Deployment], Change | None]
 Made = Callable[[Deployment], Change]
 
 
+class PortInUse(ServiceError):
+    """The port that was asked for is taken."""
+
+    code = "ALREADY_EXISTS"
+    reason = "PORT_TAKEN"
+
+    def __init__(self, port: int) -> None:
+        text = f"Port {port} is taken. Leave port out to get a free one."
+        super().__init__(text, metadata={"field": "port", "port": str(port)})
+
+
 class Deploying:
     """The use cases. `ports` is the range for model servers; times in seconds."""
 
@@ -97,14 +108,7 @@ class Deploying:
 
     def _no_port(self, wanted: int) -> ServiceError:
         if wanted:
-            text = f"Port {wanted} is taken. Leave port out to get a free one."
-            error: ServiceError = AlreadyExists("port", str(wanted))
-            error.message, error.reason, error.metadata = (
-                text,
-                "PORT_TAKEN",
-                {"field": "port", "port": str(wanted)},
-            )
-            return error
+            return PortInUse(wanted)
         between = f"from {self._ports.start} to {self._ports.stop - 1}"
         text = f"No port {between} is free. Stop a deployment, or widen DEPLOY_PORTS."
         return LimitReached(text, reason="PORT_TAKEN", metadata={"field": "port"})

@@ -56,7 +56,10 @@ def check_cpu(params: Mapping[str, Any]) -> list[Violation]:
         "attn_impl": params.get("attn_impl") in FLASH,
     }
     faults = (_NEEDS_GPU[name] for name, set_so in needs_gpu.items() if set_so)
-    return [Violation(name, text, "IMPOSSIBLE_REQUEST", {"have": "no GPU"}) for name, text in faults]
+    return [
+        Violation(name, text, "IMPOSSIBLE_REQUEST", {"asked": "a GPU", "have": "none"})
+        for name, text in faults
+    ]
 
 
 _NEEDS_GPU: Mapping[str, tuple[str, str]] = {

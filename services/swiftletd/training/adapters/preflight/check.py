@@ -32,7 +32,7 @@ class LocalPreflight:
     """See ports.Preflight. PREFLIGHT=false leaves the files unread, not the paths unchecked."""
 
     def __init__(self, settings: TrainingSettings, schema: SwiftSchema, machines: Machines) -> None:
-        self._machines = machines
+        self._machines, self._python = machines, str(settings.trainer_python)
         self._schema, self._rows = schema, settings.preflight_rows
         self._reads = settings.preflight
         self._reader = Reader()
@@ -63,7 +63,7 @@ class LocalPreflight:
         try:
             installation = self._schema.installation()
         except TrainerMissing as error:
-            raise TrainerUnavailable(str(error)) from None
+            raise TrainerUnavailable(str(error), metadata={"python": self._python}) from None
         return inspect(order, self._places, installation, self._reader, rows=self._rows)
 
 
