@@ -67,6 +67,9 @@ def _by_status(max_body_bytes: int) -> list[dict[str, Any]]:
         _mapper(408, 3, "INVALID_ARGUMENT", slow, {}),
         _mapper(413, 8, "LIMIT_REACHED", long, limit),
         _mapper(415, 3, "INVALID_ARGUMENT", BODY, {}, add={REFUSED: "1"}),
+        _mapper(
+            431, 8, "LIMIT_REACHED", "The headers are too long. Send less.", {"what": "bytes of headers"}
+        ),
         _mapper(421, 3, "INVALID_ARGUMENT", HOST, {"field": "host"}),
         _mapper(
             503,

@@ -41,6 +41,16 @@ local function is_utf8(path)
   return not text:find("[\128-\255]")
 end
 
+-- HTTP allows header names that gRPC answers with an error of its own, and so it does to what it can't decode.
+-- A deadline (grpc-timeout) is the gateway's to set on this side.
+local function drop_what_grpc_refuses(headers)
+  local refused = {}
+  for name in pairs(headers) do
+    if name:find("[^%w_.:-]") or name:find("%-bin$") or name:find("^grpc%-") then refused[#refused + 1] = name end
+  end
+  for _, name in ipairs(refused) do headers:remove(name) end
+end
+
 local function to_model_server(headers, path)
   local id = path:match("^/serve/([%w._-]+)")
   if id == nil then return false end
@@ -60,7 +70,7 @@ function envoy_on_request(handle)
   local path, content_type = headers:get(":path") or "", (headers:get("content-type") or ""):lower()
   if content_type:match("^application/grpc") or to_model_server(headers, path) then return end
   headers:replace("x-swiftlet-rest", "1")
-  headers:remove("grpc-timeout")  -- a deadline is the gateway's to set on this side
+  drop_what_grpc_refuses(headers)
   if not is_utf8(path) then
     return refuse(handle, "400", "path: is not UTF-8 where it is percent-encoded")
   end

@@ -200,7 +200,7 @@ class LogReader:
 
 def _read_segment(segment: Segment, offset: int, max_bytes: int) -> tuple[int, bytes]:
     """One byte more is read before `offset`, to see whether a line begins there."""
-    begin = max(offset - 1, segment.start)
+    begin = max(min(offset - 1, segment.start + segment.size()), segment.start)  # none can seek to 2**53
     with segment.path.open("rb") as file:
         file.seek(begin - segment.start)
         block = file.read(max_bytes + 1)

@@ -118,6 +118,18 @@ def test_whatever_is_wrong_in_a_query_the_answer_is_json(client, value):
     error_of(client.get(JOBS, params={value: "1"}), 400, 3, "INVALID_ARGUMENT")
 
 
+@pytest.mark.parametrize(
+    "name", ["!", "a#b", "x-trace-bin", "grpc-encoding", "grpc-timeout", "x~y", "'", "|"]
+)
+def test_headers_that_grpc_would_refuse_are_not_handed_on(client, name):
+    assert client.get(f"{JOBS}/a", headers={name: "###"}).status_code == 200
+
+
+def test_headers_that_are_too_long_are_the_clients_fault(client):
+    answer = client.get(f"{JOBS}/a", headers={"x-long": "a" * 70_000})
+    error_of(answer, 431, 8, "LIMIT_REACHED")
+
+
 def test_a_call_without_parameters_says_so(client):
     answer = client.get(f"{JOBS}/a?verbose=1")
     assert answer.json()["message"] == "verbose: unknown query parameter; this call takes none"
