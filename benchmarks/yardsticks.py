@@ -3,7 +3,7 @@
 usage: python benchmarks/yardsticks.py [--jobs 1000] [--waiting 500] [--seconds 15] [--only idle,drain]
 
 A suite of its own with 12 devices from a file, driven through Envoy as a user would, pre-flight included.
-Runners and processes are real. The trainer is a double: a shell script that says a first and a last line, so
+Runners and processes are real. The trainer is a double: a program in C that says a first and a last line, so
 that its own start is not what is measured. Every job is checked afterwards: it ran once, and its line is in
 its log once.
 """
@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -39,14 +40,31 @@ from swiftletd.runner.rundir import STDOUT, RunDir
 DEVICES = 12
 CONNECTIONS = 16
 MODEL = {"model_type": "qwen2", "template": "qwen2_5"}
-TRAINER = """#!/bin/sh
-while [ $# -gt 0 ]; do [ "$1" = --output_dir ] && out=$2; shift; done
-echo "first line"
-read -r seconds < "{seconds}"
-[ "$seconds" = 0 ] || sleep "$seconds"
-[ -d "$out" ] || mkdir -p "$out"
-echo '{{"train_runtime": 0.0, "train_loss": 1.0}}' >> "$out/logging.jsonl"
-echo "last line"
+TRAINER = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int main(int count, char **words) {
+    char path[4096] = "logging.jsonl";
+    double seconds = 0;
+    FILE *told = fopen(SECONDS, "r");
+    puts("first line");
+    fflush(stdout);
+    if (told && fscanf(told, "%lf", &seconds) == 1) usleep(seconds * 1e6);
+    for (int i = 1; i + 1 < count; i++)
+        if (!strcmp(words[i], "--output_dir")) {
+            mkdir(words[i + 1], 0755);
+            snprintf(path, sizeof path, "%s/logging.jsonl", words[i + 1]);
+        }
+    FILE *log = fopen(path, "a");
+    fputs("{\"train_runtime\": 0.0, \"train_loss\": 1.0}\n", log);
+    fclose(log);
+    puts("last line");
+    return 0;
+}
 """
 
 
@@ -56,7 +74,10 @@ class Cluster:
     def __init__(self, home: Path) -> None:
         self.home = home
         python = fake_trainer(home / "trainer")
-        python.write_text(TRAINER.format(seconds=home / "seconds"))
+        python.unlink()
+        compiler = ["cc", "-O1", f'-DSECONDS="{home / "seconds"}"', "-x", "c", "-", "-o", python]
+        subprocess.run(compiler, input=TRAINER, text=True, check=True)
+        (home / "out").mkdir()
         inventory = {
             "machines": [{"name": "here", "gpus": [{"name": "Double", "memory_mib": 81_920, "count": 12}]}]
         }
@@ -142,7 +163,8 @@ async def over_rest(cluster: Cluster) -> Submit:
 async def over_grpc(cluster: Cluster) -> Submit:
     """A channel that submits."""
     stub: Any = rpc.TrainingServiceStub(grpc.aio.insecure_channel(f"127.0.0.1:{cluster.suite.port}"))
-    request = json_format.ParseDict(cluster.body, pb.CreateTrainingJobRequest())
+    body = {**cluster.body, "task_type": "TASK_TYPE_LLM"}
+    request = json_format.ParseDict(body, pb.CreateTrainingJobRequest())
 
     async def submit() -> str:
         return str((await stub.CreateTrainingJob(request)).job_id)
@@ -231,6 +253,7 @@ def drain(cluster: Cluster, number: int) -> None:
     check(cluster, number)
     said = f"{took:.1f} s, {number / took:.0f}/s (all submitted after {submitted:.1f} s)"
     show(f"{number} trivial jobs on {DEVICES} devices", said)
+    cluster.forget()
 
 
 def check(cluster: Cluster, number: int) -> None:
