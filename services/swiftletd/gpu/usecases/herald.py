@@ -23,7 +23,11 @@ NOWHERE = 0
 
 
 class Herald:
-    """Each entry is told once; its first prediction is kept, to be judged when it starts."""
+    """Each entry is told once; its first prediction is kept, to be judged when it starts.
+
+    One that comes in a burst is told at once, without a prediction if the last look has not seen it: its
+    owner waits for this word, and looking again for each one would take all the time there is.
+    """
 
     def __init__(self, books: Books, oracle: Oracle) -> None:
         self._books, self._board, self._oracle = books, books.board, oracle
@@ -42,7 +46,7 @@ class Herald:
     async def tell(self) -> None:
         """Tells all entries that have been through a pass and were not told yet."""
         while self._board.untold:
-            foresight = await self._oracle.recent()
+            foresight = await self._oracle.affordable()
             ids = list(self._board.untold)[:AT_ONCE]
             changes = self._changes(ids, foresight.predictions)
             await self._books.commit(self._books.store.update, changes)
