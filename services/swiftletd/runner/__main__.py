@@ -10,7 +10,7 @@ import os
 import sys
 
 from swiftletd.runner.complaints import complain
-from swiftletd.runner.launching import BAD_SPEC
+from swiftletd.runner.launching import BAD_SPEC, STARTED
 from swiftletd.runner.starting import begin
 
 
@@ -20,7 +20,13 @@ def main(arguments: list[str]) -> int:
     if len(paths) != 1:
         complain("usage: python -m swiftletd.runner [--detach] RUN_DIR")
         return BAD_SPEC
-    return begin(paths[0], detach=detach)
+    return begin(paths[0], _detach) if detach else begin(paths[0])
+
+
+def _detach() -> None:
+    """Go on in a child: the lock goes over to it, so that there is no moment in which nobody has it."""
+    if os.fork():
+        os._exit(STARTED)
 
 
 if __name__ == "__main__":

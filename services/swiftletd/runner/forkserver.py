@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 import sys
 import traceback
 from typing import NoReturn
 
-from swiftletd.runner.launching import FAILED, LONGEST_REQUEST
+from swiftletd.runner.launching import FAILED, LONGEST_REQUEST, STARTED
 from swiftletd.runner.starting import begin
 from swiftletd.runner.title import set_title
 
@@ -28,6 +29,8 @@ TITLE = (sys.executable, "-P", "-m", "swiftletd.runner")
 def serve(channel: socket.socket) -> None:
     """Answer requests until the other side is gone."""
     set_title(*TITLE[:3], f"{TITLE[3]}.forkserver")
+    # Runners that end leave no zombies.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     # What is there now stays shared with all runners: the collector must not touch it.
     gc.collect()
     gc.freeze()
@@ -41,24 +44,35 @@ def serve(channel: socket.socket) -> None:
 
 
 def _fork(channel: socket.socket, run_dir: str, log: int) -> int:
-    """Fork a process that becomes or makes the runner, and wait until that is decided."""
-    pid = os.fork()
-    if pid == 0:
-        _become_runner(channel, run_dir, log)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    """Fork a runner, and wait until it has the lock, or leaves."""
+    decided, decide = os.pipe()
+    if os.fork() == 0:
+        os.close(decided)
+        channel.close()
+        _become_runner(run_dir, log, decide)
+    os.close(decide)
+    code = os.read(decided, 1)
+    os.close(decided)
+    return code[0] if code else FAILED
 
 
-def _become_runner(channel: socket.socket, run_dir: str, log: int) -> NoReturn:
+def _become_runner(run_dir: str, log: int, decide: int) -> NoReturn:
+    def stand_alone() -> None:
+        os.write(decide, bytes([STARTED]))
+        os.close(decide)
+
     code = FAILED
     try:
-        channel.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
         os.chdir(run_dir)
         for stream in (1, 2):
             os.dup2(log, stream)
         os.close(log)
         set_title(*TITLE, "--detach", run_dir)
-        code = begin(run_dir, detach=True)
+        code = begin(run_dir, stand_alone)
+        if code != STARTED:
+            os.write(decide, bytes([code]))
     except BaseException:  # noqa: BLE001 whatever it is, this process must not go on as a second server
         traceback.print_exc()
     finally:

@@ -38,8 +38,8 @@ class Spawner:
     def launch(self, run_dir: Path | str) -> bool:
         """Start the runner of a directory that has its spec.json; False if one works there already.
 
-        When this returns, the runner has the lock, is in a session of its own, and is nobody's child: it is
-        never a zombie of the service. Takes the time of a Python start, some 100 ms. Raises LaunchError.
+        When this returns, the runner has the lock, is in a session of its own, and is no child of this
+        process, so that it is never a zombie of it. Takes a Python start, some 100 ms. Raises LaunchError.
         """
         directory = Path(run_dir).absolute()
         log = directory / "runner.log"

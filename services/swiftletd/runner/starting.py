@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 
 from swiftletd.runner import files
 from swiftletd.runner.complaints import complain
@@ -13,11 +13,10 @@ from swiftletd.runner.runner import Runner
 from swiftletd.runner.spec import parse_spec
 
 
-def begin(path: str, *, detach: bool) -> int:
+def begin(path: str, stand_alone: Callable[[], None] = lambda: None) -> int:
     """Take the lock and run the directory; the code is what the process leaves with.
 
-    With `detach` this returns STARTED at once, and a second time in the process that was the runner, when
-    nothing is left to do.
+    `stand_alone` is called as soon as the lock is held.
     """
     directory = RunDir(path)
     try:
@@ -30,8 +29,6 @@ def begin(path: str, *, detach: bool) -> int:
     if lock is None:
         complain(f"{directory.path}: another runner works here.")
         return BUSY
-    # The lock goes over to the child, so that there is no moment in which nobody has it.
-    if detach and os.fork():
-        return STARTED
+    stand_alone()
     Runner(directory, spec).run()
     return STARTED
