@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -107,6 +107,14 @@ class JobStore(Protocol):
 
     async def unfinished(self) -> Sequence[Job]:
         """Jobs with something left to happen to them, be it only that their results are measured."""
+        ...
+
+
+class OpenJobs(JobStore, Protocol):
+    """A store that tells which jobs may have changed, so that nobody reads all that wait."""
+
+    async def open_jobs(self, known: Container[str]) -> tuple[frozenset[str], Sequence[Job]]:
+        """Ids of all unfinished jobs; and those jobs of them that aren't both known and waiting."""
         ...
 
 

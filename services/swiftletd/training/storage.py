@@ -7,7 +7,7 @@ size is put into the books once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from swiftletd.training.domain import decide, disk
 from swiftletd.training.domain.command import job_output_dir
 from swiftletd.training.domain.disk import Books, Level, Limits, Share, Volume
 from swiftletd.training.domain.job import Job
-from swiftletd.training.ports import Disk, JobStore, Outputs, Stale
+from swiftletd.training.ports import Disk, OpenJobs, Outputs, Stale
 
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ class Storage:
 
     def __init__(
         self,
-        store: JobStore,
+        store: OpenJobs,
         machine: Disk,
         outputs: Outputs,
         clock: Clock,
@@ -56,6 +56,7 @@ class Storage:
         self._limits, self._watched = limits, tuple(watched)
         self._books, self._levels = Books(), tuple[Level, ...]()
         self._placing: set[str] = set()  # jobs that may not be in the store yet
+        self._paths: dict[int, str] = {}  # one on each device that jobs write to
         self._since: set[str] = set()  # jobs that came during the measurement
         self._measuring = asyncio.Lock()
         self._measured_at = 0.0
@@ -113,31 +114,38 @@ class Storage:
         """Bring the books into line with the jobs and the disk, and warn of what is nearly full."""
         async with self._measuring:
             held, self._since = set(self._placing), set()
-            shares, volumes = await self._survey()
-            for path in await self._outputs.some():
-                if await self._disk.size(path) is None:
-                    await self._outputs.put(path, 0)
-            kept = await self._outputs.total()
-            late = {key: self._books.shares[key] for key in held | self._since if key in self._books.shares}
-            self._books = Books(kept=kept, shares={**late, **shares})
+            ids, jobs = await self._store.open_jobs(self._books.shares)
+            for job in jobs:
+                await self._look_at(job)
+            for key in self._books.shares.keys() - ids - held - self._since:
+                self._books.drop(key)
+            await self._tidy()
+            self._books.kept = await self._outputs.total()
             self._measured_at = self._clock.now()
-            await self._warn(volumes)
+            await self._warn(await self._volumes())
 
-    async def _survey(self) -> tuple[dict[str, Share], dict[int, Volume]]:
-        """The shares of all jobs that aren't over; the others are settled. Volumes by device."""
-        found: dict[str, Volume] = {path: await self._disk.volume(path) for path in self._watched}
-        shares: dict[str, Share] = {}
-        for job in await self._store.unfinished():
-            if job.over:
-                await self._settle(job)
-                continue
-            if job.output_dir not in found:
-                found[job.output_dir] = await self._disk.volume(job.output_dir)
-            written = sum([await self._disk.size(path) or 0 for path in _directories(job)])
-            shares[job.id] = Share(
-                device=found[job.output_dir].device, needed=job.disk_needed, written=written
-            )
-        return shares, {volume.device: volume for volume in reversed(found.values())}
+    async def _look_at(self, job: Job) -> None:
+        """What a job takes that is new, runs or has ended."""
+        if job.over:
+            await self._settle(job)
+            self._books.drop(job.id)
+            return
+        volume = await self._disk.volume(job.output_dir)
+        self._paths.setdefault(volume.device, job.output_dir)
+        written = sum([await self._disk.size(path) or 0 for path in _directories(job)])
+        self._books.add(job.id, Share(device=volume.device, needed=job.disk_needed, written=written))
+
+    async def _tidy(self) -> None:
+        """Some of the results at a time: those that somebody removed count no more."""
+        for path in await self._outputs.some():
+            if await self._disk.size(path) is None:
+                await self._outputs.put(path, 0)
+
+    async def _volumes(self) -> list[Volume]:
+        """The file systems that are watched, and those that jobs write to, each once."""
+        self._paths = {device: path for device, path in self._paths.items() if self._books.uses(device)}
+        found = [await self._disk.volume(path) for path in (*self._watched, *self._paths.values())]
+        return list({volume.device: volume for volume in reversed(found)}.values())
 
     async def _settle(self, job: Job) -> None:
         """The books come first: if this ends in between, it is done again with the same result."""
@@ -154,9 +162,9 @@ class Storage:
         await self._outputs.put(path, size)
         return size
 
-    async def _warn(self, volumes: dict[int, Volume]) -> None:
+    async def _warn(self, volumes: Sequence[Volume]) -> None:
         high = await self._outputs.high()
-        self._levels = disk.levels(volumes.values(), self._books, self._limits, high)
+        self._levels = disk.levels(volumes, self._books, self._limits, high)
         for level in self._levels:
             if level.high != (level.name in high) and await self._outputs.tell(level):
                 log.warning("disk_high" if level.high else "disk_ok", path=level.name, text=level.sentence)

@@ -86,6 +86,7 @@ class TrainingDouble(training_service_pb2_grpc.TrainingServiceServicer):
         self.tokens: list[str] = []
         self.params = training_pb.CompareParamsResponse()
         self.healthy = True
+        self.outputs = training_pb.OutputsStatus(used_bytes=2**30)
 
     async def _maybe_refuse(self, context: Any) -> None:
         if self.refusals:
@@ -194,7 +195,10 @@ class TrainingDouble(training_service_pb2_grpc.TrainingServiceServicer):
     async def GetHealth(self, request: Any, context: Any) -> Any:
         status = training_pb.HealthStatus
         word = status.HEALTH_STATUS_HEALTHY if self.healthy else status.HEALTH_STATUS_UNHEALTHY
-        return training_pb.Health(status=word, services={"redis": "healthy"}, version="0.1.0")
+        disk = training_pb.DiskStatus(path="/data", used_bytes=95 * 2**30, total_bytes=100 * 2**30, high=True)
+        return training_pb.Health(
+            status=word, services={"redis": "healthy"}, version="0.1.0", disks=[disk], outputs=self.outputs
+        )
 
 
 class GpuDouble(gpu_service_pb2_grpc.GpuServiceServicer):

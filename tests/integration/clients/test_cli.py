@@ -294,6 +294,16 @@ async def test_health_leaves_with_1_where_a_part_is_down(suite, run):
     assert "unhealthy" in result.stdout
 
 
+async def test_health_tells_how_full_the_disks_are(suite, run):
+    shown = (await run("health")).stdout
+    assert "95.0 GiB of 100.0 GiB (95%), nearly full" in shown
+    assert "results     1.0 GiB" in shown
+
+    limits = {"used_bytes": 2**30, "promised_bytes": 2**31, "limit_bytes": 2**32}
+    suite.training.outputs = type(suite.training.outputs)(**limits)
+    assert "1.0 GiB of 4.0 GiB (25%), 2.0 GiB to come" in (await run("health")).stdout
+
+
 @pytest.mark.parametrize(
     "words", [["gpus"], ["params"], ["job", "a"], ["events", "a"], ["deploy", "ls"], ["health"]]
 )

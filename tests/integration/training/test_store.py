@@ -214,6 +214,17 @@ def test_a_token_is_for_its_list_alone(name: str, micros: int, search: str) -> N
             page_begin(token, other)
 
 
+async def test_a_job_that_is_known_to_wait_is_not_read_again(store: RedisJobStore) -> None:
+    for key in ("a", "b", "c"):
+        await store.commit(None, created(a_job(key)))
+    stopped = decide.cancel(a_job("c"), 2.0)
+    assert stopped
+    await store.commit(a_job("c"), stopped)
+    ids, jobs = await store.open_jobs({"a", "c"})
+    assert ids == {"a", "b", "c"}
+    assert [job.id for job in jobs] == ["b", "c"]
+
+
 async def test_only_what_is_not_over_is_unfinished_and_history_reads_on(store: RedisJobStore) -> None:
     job = a_job("a")
     await store.commit(None, created(job))

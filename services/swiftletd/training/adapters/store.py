@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ PREFIX = "swiftlet:{training}:"
 UNFINISHED = f"{PREFIX}unfinished"
 _ALL = f"{PREFIX}jobs:any:any"
 PURGE = f"{PREFIX}purge"
+CHUNK = 500  # jobs that are loaded in one go
 MOST_SEARCHED = 20_000  # jobs that a text search looks at, newest first
 
 LUA = "swiftletd.training.adapters.lua"
@@ -120,11 +121,28 @@ class RedisJobStore:
 
     async def unfinished(self) -> Sequence[Job]:
         ids: Any = await self._redis.smembers(UNFINISHED)
+        return await self._load(sorted(job_id.decode() for job_id in ids))
+
+    async def open_jobs(self, known: Container[str]) -> tuple[frozenset[str], Sequence[Job]]:
         async with self._redis.pipeline(transaction=False) as pipe:
-            for job_id in sorted(ids):
-                pipe.hget(_job_key(job_id.decode()), "b")
-            blobs = await pipe.execute()
-        return [_decode(blob) for blob in blobs if blob]
+            pipe.smembers(UNFINISHED)
+            for state in (State.PENDING, State.QUEUED):
+                pipe.zrange(f"{PREFIX}jobs:{state}:any", 0, -1)
+            unfinished, pending, queued = await pipe.execute()
+        waiting = {*pending, *queued}
+        ids = frozenset(job_id.decode() for job_id in unfinished)
+        unknown = (job_id for job_id in unfinished if job_id not in waiting or job_id.decode() not in known)
+        return ids, await self._load(sorted(job_id.decode() for job_id in unknown))
+
+    async def _load(self, ids: Sequence[str]) -> list[Job]:
+        """In parts, so that others have their turn in between."""
+        jobs: list[Job] = []
+        for begin in range(0, len(ids), CHUNK):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in ids[begin : begin + CHUNK]:
+                    pipe.hget(_job_key(job_id), "b")
+                jobs += [_decode(blob) for blob in await pipe.execute() if blob]
+        return jobs
 
     def _keys(self, job_id: str, once: Once[Job]) -> list[str]:
         history = f"{PREFIX}history:{job_id}"

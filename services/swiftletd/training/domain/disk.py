@@ -62,7 +62,7 @@ class Books:
     def __init__(self, kept: int = 0, shares: Mapping[str, Share] | None = None) -> None:
         self.kept = kept
         self.shares: dict[str, Share] = {}
-        self._written, self._left = 0, Counter[int]()
+        self._written, self._left, self._jobs = 0, Counter[int](), Counter[int]()
         for key, share in (shares or {}).items():
             self.add(key, share)
 
@@ -72,17 +72,23 @@ class Books:
         self.shares[key] = share
         self._written += share.written
         self._left[share.device] += share.left
+        self._jobs[share.device] += 1
 
     def drop(self, key: str) -> None:
         """A job has no share any more."""
         if share := self.shares.pop(key, None):
             self._written -= share.written
             self._left[share.device] -= share.left
+            self._jobs[share.device] -= 1
 
     @property
     def written(self) -> int:
         """What the results of all jobs take now."""
         return self.kept + self._written
+
+    def uses(self, device: int) -> bool:
+        """Whether a job has a share of the device."""
+        return self._jobs[device] > 0
 
     def promised(self, device: int | None = None) -> int:
         """What jobs are still going to write, on one device or everywhere."""
