@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from swiftletd.gpu.domain.device import Health
+from swiftletd.gpu.domain.device import Health, cpu_slot
 from swiftletd.gpu.ports import Process, Reading, Telemetry
 from unit.gpu_service.service import MIB, Service, State, gpu
 
@@ -50,6 +50,18 @@ async def test_memory_that_nobody_is_named_for_counts_as_a_strangers(one):
     await one.submit("a")
     await one.step()
     assert "a process that the driver does not name" in one.told("gpu.entry.waiting")[0].body.reason
+
+
+async def test_the_main_memory_of_a_machine_without_gpus_is_everybodys(one):
+    memory = 16 * 1024
+    slot = cpu_slot("laptop", memory)
+    telemetry = {slot.uuid: Telemetry(memory_used_mib=memory // 2)}
+    one.inventory.reading = Reading(devices=(slot,), telemetry=telemetry)
+    await one.survey.look()
+    await one.submit("a")
+    await one.step()
+    assert one.running == ["a"]
+    assert one.board.devices[0].occupants == ()
 
 
 async def test_our_own_process_is_no_stranger(one):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from swiftletd.gpu.domain.device import Device, Health, Occupant, busy_sentence
+from swiftletd.gpu.domain.device import Device, DeviceKind, Health, Occupant, busy_sentence
 from swiftletd.gpu.ports import Inventory, Process, Processes, Reading, Record, Telemetry
 from swiftletd.gpu.usecases import notices
 from swiftletd.gpu.usecases.books import Books
@@ -111,8 +111,10 @@ def occupants(
     """The processes on a device that no lease on it explains.
 
     Memory of which the driver names no owner counts too, as long as nobody of ours is on the device:
-    the owner is in another container.
+    the owner is in another container. The main memory behind a CPU slot is everybody's, and nobody holds it.
     """
+    if device.kind is DeviceKind.CPU:
+        return ()
     telemetry = reading.telemetry.get(device.uuid, Telemetry())
     ours = holders.get(device.uuid, set())
     strangers = [p for p in telemetry.processes if p.run not in ours]
