@@ -174,6 +174,14 @@ async def test_an_entry_that_was_removed_at_the_same_moment_gets_nothing(store):
     assert await store.live() == (0, [])
 
 
+async def test_an_entry_that_was_changed_at_the_same_moment_gets_nothing(store):
+    a = await queued(store, waiting())
+    held = next_of(a)
+    assert await store.update([change(held)]) == [OK]
+    assert await store.grant([grant(a, 1, whole())]) == [STALE]
+    assert await store.grant([grant(held, 1, whole())]) == [OK]
+
+
 async def test_a_stopped_processor_grants_only_what_is_forced(store):
     a, b = await queued(store, waiting("training-a-1")), await queued(store, waiting("training-b-1"))
     stop = Notice(type="gpu.processor.stopped", subject="processor", version=1, at=1.0, message="Stopped.")
@@ -190,6 +198,7 @@ async def test_an_ended_lease_frees_its_devices_once(store, told):
     assert await store.end([over, over]) == [OK, STALE]
     assert await told() == 3
     assert await store.live() == (1, [])
+    assert await store.end([end(over.record)]) == [STALE]  # whatever version it is told
     await granted(store, waiting("training-b-1"), 2, whole("GPU-1"))
 
 

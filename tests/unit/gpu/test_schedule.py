@@ -57,6 +57,13 @@ def test_a_small_job_uses_the_gap_only_if_it_ends_in_time():
     assert granted(plan(machine(gpus=2), [big, brief, slow], holdings=[running])) == ["brief"]
 
 
+def test_a_full_cluster_gives_and_keeps_nothing_and_still_tells_why():
+    running = [holding("x", ["m0/0", "m0/1"], ends_in=600)]
+    made = plan(machine(gpus=2), [entry("a", gpus=2), entry("b", at=NOW + 1)], holdings=running)
+    assert (made.grants, made.reservations) == ((), ())
+    assert [made.reasons[name].wait_s for name in "ab"] == [600, 600]
+
+
 def test_a_job_of_unknown_length_never_uses_the_gap():
     running = holding("long", ["m0/0"], ends_in=600)
     made = plan(machine(gpus=2), [entry("big", gpus=2), entry("unknown", at=NOW + 1)], holdings=[running])
@@ -173,7 +180,7 @@ def test_an_overdue_job_moves_the_reservation_on_and_does_not_free_anything():
     overdue = holding("late", ["m0/0"], ends_in=-5, since=NOW - 10_000)
     made = plan([gpu()], [entry("next")], holdings=[overdue])
     assert granted(made) == []
-    assert made.reservations[0].start_at == NOW + 1_000
+    assert made.reasons["next"].wait_s == 1_000
 
 
 def test_a_time_limit_bounds_what_is_not_known():

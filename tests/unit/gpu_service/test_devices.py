@@ -158,7 +158,7 @@ async def test_a_lease_that_nobody_keeps_alive_expires(one):
     await one.submit("a", "b")
     await one.step()
     await silent_for(one, 55)
-    assert one.running == ["a"]
+    assert (one.running, one.heartbeats.stopped) == (["a"], {})
     await silent_for(one, 10)
     assert one.heartbeats.stopped == {"training-a-1": "lease_revoked"}
     assert one.state("a") is State.EXPIRED

@@ -93,6 +93,11 @@ class Ledger:
         room = device.memory_mib - foreign_mib - self.policy.share_reserve_mib
         self.slots[device.uuid] = pool.free[device.uuid] = Slot(device, room, pool)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing at all can be granted."""
+        return not any(pool.free or pool.open for pool in self._pools.values())
+
     def matching(self, shape: Shape) -> tuple[Pool, ...]:
         """Pools whose model suits the shape, the smallest sufficient memory first."""
         pools = self._matching.get(shape)

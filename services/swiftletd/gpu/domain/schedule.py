@@ -28,7 +28,7 @@ def schedule(snapshot: Snapshot, queue: WaitingQueue, now: float, policy: Policy
     """
     queue.wake(now)
     run = _Pass(snapshot, queue, now, policy)
-    if snapshot.processing:
+    if snapshot.processing and not run.ledger.is_full:
         run.serve()
     return run.plan()
 
