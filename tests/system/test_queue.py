@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from support.suite import API, Suite
+from support.waiting import eventually
 
 pytestmark = [pytest.mark.trainer, pytest.mark.timeout(120)]
 END = ("completed", "failed", "cancelled")
@@ -73,6 +74,30 @@ def test_a_running_job_is_stopped_and_deleted_and_nothing_of_it_is_left(
     _gone(job["process_id"])
     following = fast.create(**quick_job)
     assert fast.wait_for(following, lambda job: job["status"] in END)["status"] == "completed"
+
+
+@pytest.mark.parametrize("ended", ["before it began", "while it ran", "by itself"])
+def test_an_id_is_free_again_once_its_job_is_deleted(
+    fast: Suite, quick_job: dict[str, Any], ended: str
+) -> None:
+    key = f"again-{ended.replace(' ', '-')}"
+    path = f"{API}/training/jobs/{key}"
+    holder = fast.create(**{**quick_job, "llm_params": {"max_steps": 10_000}}) if "before" in ended else ""
+    steps = 10 if "itself" in ended else 10_000
+    fast.create(**{**quick_job, "llm_params": {"max_steps": steps}}, job_id=key)
+    wanted = {"before it began": "queued", "while it ran": "running", "by itself": "completed"}[ended]
+    fast.wait_for(key, lambda job: job["status"] == wanted)
+    assert fast.api.delete(path).status_code == httpx.codes.NO_CONTENT
+    if holder:
+        fast.api.post(f"{API}/training/jobs/{holder}/stop")
+
+    body = {**quick_job, "job_id": key, "output_dir": str(fast.home / f"{key}-2")}
+    eventually(
+        lambda: fast.api.post(f"{API}/training/jobs", json=body).status_code == httpx.codes.CREATED,
+        "the id is not free",
+    )
+
+    assert fast.wait_for(key, lambda job: job["status"] in END)["status"] == "completed"
 
 
 def _gone(pid: int) -> None:

@@ -67,6 +67,11 @@ class JobStore(Protocol):
         """The job, or None."""
         ...
 
+    async def first_attempt(self, job_id: str) -> int:
+        """Number of the first attempt of a new job with this id: one that no deleted job of that id had,
+        whose runs may still be heard of. 0 if there is a job with the id."""
+        ...
+
     async def commit(self, before: Job | None, change: Change, once: Once[Job] = UNKEYED) -> None:
         """Replace the version that was read, None for a new job. Raises Stale, Repeated."""
         ...

@@ -100,6 +100,13 @@ class Training:
             raise NotFound("training job", job_id)
         return job
 
+    async def named(self, job: Job) -> Job:
+        """A new job whose id a client chose. Raises AlreadyExists."""
+        number = await self.store.first_attempt(job.id)
+        if not number:
+            raise AlreadyExists("training job", job.id)
+        return replace(job, next_attempt=number)
+
     async def create(
         self, job: Job, once: Once[Job] = UNKEYED, *, auto_start: bool
     ) -> tuple[Job, Answer | None]:

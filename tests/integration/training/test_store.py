@@ -136,6 +136,20 @@ async def test_a_deleted_job_is_gone_from_everywhere_and_cannot_be_committed(sto
         await store.commit(job, change)
 
 
+async def test_an_id_that_is_used_again_goes_on_counting_attempts(store: RedisJobStore) -> None:
+    assert await store.first_attempt("a") == 1
+    job = a_job("a", next_attempt=3)
+    await store.commit(None, created(job))
+    assert await store.first_attempt("a") == 0
+    await store.delete(job, created(job))
+
+    # A job that begins with an attempt of the deleted one came too late to know of it
+    assert await store.first_attempt("a") == 3
+    with pytest.raises(Stale):
+        await store.commit(None, created(a_job("a", next_attempt=2)))
+    await store.commit(None, created(a_job("a", next_attempt=3)))
+
+
 async def test_pages_are_newest_first_and_filtered(store: RedisJobStore) -> None:
     for n in range(5):
         await store.commit(None, created(a_job(f"llm-{n}", n + 1.0)))

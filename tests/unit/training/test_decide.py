@@ -234,6 +234,7 @@ def test_cancelling_what_waits_withdraws_it_and_what_runs_stays_until_its_run_is
     assert waiting
     assert waiting.events[0].effect == Withdraw("training-job-1-1")
     assert waiting.job.over
+    assert waiting.job.entry() != "training-job-1-1"  # it may be heard of still
     job = running()
     change = decide.cancel(job, 20.0)
     assert change

@@ -22,6 +22,7 @@ UNFINISHED = f"{PREFIX}unfinished"
 _ALL = f"{PREFIX}jobs:any:any"
 PURGE = f"{PREFIX}purge"
 CHUNK = 500  # jobs that are loaded in one go
+NUMBERS_KEPT_S = 8 * 86_400  # longer than the gpu service remembers the entries of a deleted job
 MOST_SEARCHED = 20_000  # jobs that a text search looks at, newest first
 
 LUA = "swiftletd.training.adapters.lua"
@@ -53,6 +54,13 @@ class RedisJobStore:
         blob: Any = await self._redis.hget(_job_key(job_id), "b")
         return _decode(blob) if blob else None
 
+    async def first_attempt(self, job_id: str) -> int:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.exists(_job_key(job_id))
+            pipe.get(_next_key(job_id))
+            exists, number = await pipe.execute()
+        return 0 if exists else int(number or 1)
+
     async def commit(self, before: Job | None, change: Change, once: Once[Job] = UNKEYED) -> None:
         job, now = change.job, self._clock.now()
         leave, join = _moves(before, job)
@@ -68,6 +76,7 @@ class RedisJobStore:
             "0" if job.settled else "1",
             once.mark(job),
             len(leave),
+            0 if before else job.next_attempt,
             len(change.events),
         ]
         for happened in change.events:
@@ -79,7 +88,8 @@ class RedisJobStore:
     async def delete(self, job: Job, change: Change, once: Once[Job] = UNKEYED) -> None:
         event = to_event(job.state, job, change.events[0], self._clock.now())
         keys = [*self._keys(job.id, once), *_indexes(job, ("any", job.state))]
-        args = [job.version, job.id, once.mark(job), event.type, event.SerializeToString()]
+        args = [job.version, job.id, once.mark(job), job.next_attempt, NUMBERS_KEPT_S]
+        args += [event.type, event.SerializeToString()]
         _check(await _DELETE(self._redis, keys, args), once)
 
     async def improve(self, once: Once[Job], answer: bytes) -> None:
@@ -146,11 +156,16 @@ class RedisJobStore:
 
     def _keys(self, job_id: str, once: Once[Job]) -> list[str]:
         history = f"{PREFIX}history:{job_id}"
-        return [_job_key(job_id), UNFINISHED, history, TRAINING_EVENTS, self.marks.name(once)]
+        marks = self.marks.name(once)
+        return [_job_key(job_id), UNFINISHED, history, TRAINING_EVENTS, marks, _next_key(job_id)]
 
 
 def _job_key(job_id: str) -> str:
     return f"{PREFIX}job:{job_id}"
+
+
+def _next_key(job_id: str) -> str:
+    return f"{PREFIX}next:{job_id}"
 
 
 def _check(outcome: bytes, once: Once[Any]) -> None:

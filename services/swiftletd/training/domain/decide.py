@@ -250,6 +250,8 @@ def cancel(job: Job, now: float) -> Change | None:
     changes = {"attempts": ended, "completed_at": now, "queue_position": 0, "process_id": 0}
     stopped = move(job, State.CANCELLED, **changes, submitted=False, wait_reason="", estimated_wait=-1.0)
     effect = Withdraw(job.entry()) if job.submitted else None
+    if job.submitted:  # the entry's name must not come again
+        stopped = replace(stopped, next_attempt=job.next_attempt + 1)
     return Change(
         stopped, (Happened(type="training.job.cancelled", message="Stopped by a person.", effect=effect),)
     )

@@ -153,6 +153,11 @@ class Job:
         running = any(not attempt.run_over for attempt in self.attempts)
         return self.state in TERMINAL and not running and self.export is not ExportState.RUNNING
 
+    @property
+    def latest(self) -> int:
+        """Number of the latest attempt, or of the one to come where there was none."""
+        return self.attempts[-1].number if self.attempts else self.next_attempt
+
     def entry(self, attempt: int = 0) -> str:
         """Name of the run, the queue entry and the lease of an attempt; of the next one for 0."""
         return f"training-{self.id}-{attempt or self.next_attempt}"

@@ -14,7 +14,6 @@ from swiftlet.training.v1 import job_pb2
 from swiftlet.training.v1 import training_service_pb2 as pb
 from swiftlet.training.v1 import training_service_pb2_grpc as rpc
 from swiftletd.kernel.clock import Clock
-from swiftletd.kernel.errors import AlreadyExists
 from swiftletd.kernel.idempotency import Once
 from swiftletd.kernel.rpc.exposition import metrics
 from swiftletd.kernel.rpc.fields import log_place, number, tail_of
@@ -63,8 +62,8 @@ class TrainingServicer(rpc.TrainingServiceServicer):
         self, request: requests.CreateRequest, context: Context
     ) -> pb.CreateTrainingJobResponse:
         job = requests.to_new_job(request, self._clock.now(), self._time_limit)
-        if request.job_id and await self._training.store.get(request.job_id):
-            raise AlreadyExists("training job", request.job_id)
+        if request.job_id:
+            job = await self._training.named(job)
         checked = await self._preflight.check(job, requests.block_of(request))
         auto_start = request.auto_start if request.HasField("auto_start") else True
         call = once(request, created)
@@ -148,7 +147,7 @@ class TrainingServicer(rpc.TrainingServiceServicer):
         offset, line = log_place(request)
         asked = number(request, "attempt", 0)
         job = await self._training.get(request.job_id)
-        attempt = asked or (job.attempts[-1].number if job.attempts else job.next_attempt)
+        attempt = asked or job.latest
         runs, entry = self._training.runs, job.entry(attempt)
         if line:
             offset = await runs.line_offset(job.id, entry, line)

@@ -26,7 +26,7 @@ CHECKPOINT_SECONDS = 15.0
 
 def run_of(job: Job) -> str:
     """The run to look at: the latest attempt, or the one to come."""
-    return job.entry(job.attempts[-1].number) if job.attempts else job.entry()
+    return job.entry(job.latest)
 
 
 class Watches:
@@ -67,7 +67,7 @@ class Watches:
     ) -> AsyncIterator[pb.WatchTrainingJobLogsResponse]:
         """All lines from the token on, attempt by attempt."""
         job = await self._training.get(job_id)
-        number, offset = _parse(token) if token else (job.attempts[-1].number if job.attempts else 1, 0)
+        number, offset = _parse(token) if token else (job.latest, 0)
         if tail is not None and not token:
             offset = await self._tail_begin(job, number, tail)
         with self._follower.wake((TRAINING_EVENTS, job_id), (RUN_TAIL, job_id)) as wake:
