@@ -107,6 +107,21 @@ def test_a_full_redis_refuses_what_is_new_and_loses_nothing(
     assert not [key for key in keys(private_redis) if ":dead:" in key]
     assert create(suite, body).status_code == httpx.codes.CREATED
 
+    # And a failover is survived likewise
+    assert_a_failover_is_survived(suite, private_redis, body)
+
+
+def assert_a_failover_is_survived(suite: Suite, server: RedisServer, body: dict[str, Any]) -> None:
+    with server.client() as client:
+        client.replicaof("127.0.0.1", 1)
+        refused = create(suite, body)
+        assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert refused.json()["details"][0]["reason"] == "DEPENDENCY_UNAVAILABLE"
+        assert suite.get("/training/jobs")["total"] > 0
+        client.execute_command("REPLICAOF", "NO", "ONE")
+    last = suite.create(**body)
+    suite.wait_for(last, lambda job: job["status"] == "completed")
+
 
 def assert_told_once(suite: Suite, job_id: str) -> None:
     """Its history has each thing once, and its log is complete."""

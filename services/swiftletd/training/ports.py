@@ -260,12 +260,18 @@ class Room(Protocol):
         """Hold room for a job that is being kept inside the block. Raises InvalidArgument (NO_DISK_SPACE)."""
         ...
 
+    def leave(self, job_id: str) -> None:
+        """A job was deleted: it needs no room any more."""
+        ...
+
 
 class AnyRoom:
     """A disk without end."""
 
     def place(self, job: Job) -> AbstractAsyncContextManager[None]:
         return nullcontext()
+
+    def leave(self, job_id: str) -> None: ...
 
 
 class EndedRuns(Protocol):

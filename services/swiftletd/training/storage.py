@@ -82,6 +82,9 @@ class Storage:
         finally:
             self._placing.discard(job.id)
 
+    def leave(self, job_id: str) -> None:
+        self._books.drop(job_id)
+
     async def _admit(self, job: Job) -> None:
         if not await self._fault(job):
             return

@@ -171,6 +171,7 @@ class Training:
             except Stale:
                 continue
         await self._stop_runs(job, "cancelled")
+        self._room.leave(job_id)
         await self._logs.forget(job_id, job.runs())
         await self.runs.remove(job_id)  # what still runs is removed when its runner says that it is over
 

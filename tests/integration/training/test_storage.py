@@ -125,6 +125,14 @@ async def test_room_is_kept_across_a_restart_and_given_back_by_a_job_that_wrote_
     assert [job.id for job in await world.store.unfinished()] == ["b"]
 
 
+async def test_a_deleted_job_leaves_its_room_and_its_id_to_the_next(world: World, tmp_path: Path) -> None:
+    job = await world.create(a_job("a", output_dir=str(tmp_path), disk_needed=900 * KIB))
+    await world.store.delete(job, created(job))
+    world.storage.leave("a")
+    await world.create(a_job("a", output_dir=str(tmp_path), disk_needed=100 * KIB))
+    assert world.storage.standing().promised == 100 * KIB
+
+
 async def test_nobody_is_refused_for_results_that_were_removed_a_moment_ago(
     world: World, tmp_path: Path
 ) -> None:
