@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.backoff import Backoff
+from swiftletd.kernel.bus.pace import Pace
 from swiftletd.kernel.redis.client import UNREACHABLE
 from swiftletd.kernel.redis.trouble import Trouble, trouble_of
 
@@ -104,8 +105,9 @@ class Consumer:
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
-        claim_at = loop.time()
+        claim_at, pace = loop.time(), Pace()
         while True:
+            await pace.wait()
             if loop.time() >= claim_at:
                 await self._claim()
                 claim_at = loop.time() + self._claim_after / 2

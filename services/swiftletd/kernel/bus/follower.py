@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from swiftletd.kernel.bus.backoff import Backoff
+from swiftletd.kernel.bus.pace import Pace
 from swiftletd.kernel.redis.client import UNREACHABLE
 from swiftletd.kernel.redis.trouble import trouble_of
 
@@ -137,13 +138,14 @@ class Follower:
 
     async def run(self) -> None:
         """Read until cancelled; goes on where it was after Redis was away."""
-        backoff = Backoff()
+        backoff, pace = Backoff(), Pace()
         while True:
             try:
                 await self._find_ends()
                 self._ready.set()
                 while True:
                     await self._read_once()
+                    await pace.wait()
                     backoff.reset()
             except (*UNREACHABLE, RedisError) as error:
                 streams = list(self._parse)

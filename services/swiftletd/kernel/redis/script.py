@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, Protocol
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 MARK_PACKAGE = "swiftletd.kernel.redis.lua"
+
+
+class Commands(Protocol):
+    """What sends commands to Redis: redis.asyncio.Redis, or Together for it."""
+
+    async def execute_command(self, *args: Any) -> Any: ...
 
 
 class Script:
@@ -26,12 +31,12 @@ class Script:
         text = _read(package, name)
         return cls(_read(MARK_PACKAGE, "mark") + text if marked else text)
 
-    async def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
+    async def __call__(self, redis: Commands, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """Run it. It ran as a whole or not at all, so sending the text after NOSCRIPT is safe."""
         try:
-            return await redis.evalsha(self.sha, len(keys), *keys, *args)
+            return await redis.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:
-            return await redis.eval(self.text, len(keys), *keys, *args)
+            return await redis.execute_command("EVAL", self.text, len(keys), *keys, *args)
 
 
 def _read(package: str, name: str) -> str:

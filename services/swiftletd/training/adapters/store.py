@@ -13,6 +13,7 @@ from swiftletd.kernel.idempotency import UNKEYED, Once, Repeated
 from swiftletd.kernel.redis.keys import TRAINING_EVENTS
 from swiftletd.kernel.redis.marks import Marks
 from swiftletd.kernel.redis.script import Script
+from swiftletd.kernel.redis.together import Together
 from swiftletd.training.adapters.events import to_event
 from swiftletd.training.domain.job import Change, Happened, Job, State
 from swiftletd.training.ports import Filter, HistoryItem, Page, Place, Stale
@@ -49,9 +50,10 @@ class RedisJobStore:
 
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis, self._clock, self.marks = redis, clock, Marks(redis, PREFIX)
+        self._together = Together(redis)
 
     async def get(self, job_id: str) -> Job | None:
-        blob: Any = await self._redis.hget(_job_key(job_id), "b")
+        blob: Any = await self._together.execute_command("HGET", _job_key(job_id), "b")
         return _decode(blob) if blob else None
 
     async def first_attempt(self, job_id: str) -> int:
@@ -83,14 +85,14 @@ class RedisJobStore:
             event = to_event(before.state if before else None, job, happened, now)
             line = _Line(now, happened.type, happened.message, job.state)
             args += [_encode(line), event.type, event.SerializeToString()]
-        _check(await _COMMIT(self._redis, keys, args), once)
+        _check(await _COMMIT(self._together, keys, args), once)
 
     async def delete(self, job: Job, change: Change, once: Once[Job] = UNKEYED) -> None:
         event = to_event(job.state, job, change.events[0], self._clock.now())
         keys = [*self._keys(job.id, once), *_indexes(job, ("any", job.state))]
         args = [job.version, job.id, once.mark(job), job.next_attempt, NUMBERS_KEPT_S]
         args += [event.type, event.SerializeToString()]
-        _check(await _DELETE(self._redis, keys, args), once)
+        _check(await _DELETE(self._together, keys, args), once)
 
     async def improve(self, once: Once[Job], answer: bytes) -> None:
         await self.marks.improve(once, answer)
@@ -114,7 +116,7 @@ class RedisJobStore:
         newest = f"({int(wanted.created_before * 1e6)}" if wanted.created_before else "+inf"
         begin, last = (after.microsecond, after.job_id) if after else (newest, "")
         args = [oldest, newest, offset, size, wanted.search.lower(), MOST_SEARCHED, begin, last]
-        total, *blobs = await _PAGE(self._redis, [index, f"{PREFIX}job:"], args)
+        total, *blobs = await _PAGE(self._together, [index, f"{PREFIX}job:"], args)
         return Page(tuple(_decode(blob) for blob in blobs if blob), total)
 
     async def history(self, job_id: str, limit: int) -> tuple[Sequence[HistoryItem], int]:
