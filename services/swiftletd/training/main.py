@@ -130,6 +130,7 @@ def _trimmings(settings: TrainingSettings, redis: Redis, clock: Clock) -> Iterat
 def _storage(settings: TrainingSettings, store: RedisJobStore, redis: Redis, clock: Clock) -> Storage:
     limits = Limits(
         outputs=int(settings.disk_limit_gb * GIB),
+        refuse=settings.disk_refuse,
         reserve=int(settings.disk_reserve_gb * GIB),
         high_water=settings.disk_high_water,
     )

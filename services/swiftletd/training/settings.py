@@ -26,6 +26,7 @@ class TrainingSettings(SuiteSettings):
     recover_seconds: float = Field(default=60.0, gt=0)
     answer_seconds: float = Field(default=2.0, ge=0, le=30)
     disk_limit_gb: float = Field(default=0.0, ge=0)
+    disk_refuse: bool = True
     disk_reserve_gb: float = Field(default=1.0, ge=0)
     disk_high_water: float = Field(default=0.9, ge=0.1, le=1)
     disk_check_seconds: float = Field(default=60.0, gt=0)

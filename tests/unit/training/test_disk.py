@@ -127,3 +127,7 @@ def test_the_sums_are_those_of_the_shares(steps: list[tuple[str, Share | None]])
     assert books.promised() == sum(share.left for share in shares)
     assert books.uses(2) == any(share.device == 2 for share in shares)
     assert books.promised(2) == sum(share.left for share in shares if share.device == 2)
+
+
+def test_an_operator_may_want_no_refusals():
+    assert disk.room_fault(99 * GIB, volume(free=0), Books(), Limits(refuse=False)) is None

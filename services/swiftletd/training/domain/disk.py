@@ -22,8 +22,10 @@ LIMIT = "DISK_LIMIT_GB"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """`outputs`: what the results of all jobs may take together, 0 for any; `reserve`: what stays free on
-    each file system; `high_water`: the share from which a warning is due."""
+    each file system; `high_water`: the share from which a warning is due. Without `refuse` only the warnings
+    are left."""
 
+    refuse: bool = True
     outputs: int = 0
     reserve: int = 0
     high_water: float = 0.9
@@ -150,6 +152,8 @@ def _level(path: str, used: int, free: int, promised: int, limits: Limits, high:
 
 def room_fault(needed: int, volume: Volume, books: Books, limits: Limits) -> Violation | None:
     """Why a job that may write so much doesn't fit beside the others; None where it does."""
+    if not limits.refuse:
+        return None
     promised = books.promised(volume.device)
     if needed + promised > volume.free - limits.reserve:
         return _full_disk(needed, promised, volume, limits)
