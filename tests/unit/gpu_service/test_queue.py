@@ -333,3 +333,18 @@ async def test_a_runner_that_is_faster_than_the_news_of_its_grant_gives_its_leas
     assert one.state("a") is State.RELEASED
     await one.catch_up()
     assert one.running == []
+
+
+async def test_a_burst_is_told_without_a_look_into_the_future_for_each(one):
+    await one.submit("a", "b", time_limit_s=600.0)
+    await one.step()
+    await one.step()
+    one.oracle._cost, seen = 60.0, one.oracle._seen
+
+    await one.submit("c", "d", time_limit_s=600.0)
+    await one.step()
+
+    told = {notice.subject: notice.body for notice in one.told("gpu.entry.waiting")}
+    assert one.oracle._seen is seen
+    assert [told[f"training-{name}-1"].position for name in "bcd"] == [1, 2, 3]
+    assert [told[f"training-{name}-1"].wait_s for name in "bcd"] == pytest.approx([600, 1200, 1800], abs=60)

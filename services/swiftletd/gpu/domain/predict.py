@@ -154,11 +154,26 @@ def _behind(
     p50, p90 = last.p50 or 0.0, last.p90
     found = {}
     for entry in rest:
-        share = before.request.gpus / max(1, len(snapshot.devices))
-        likely, longest = likely_s(before, policy.assumed_s, policy.limit_part), longest_s(before)
-        p50 += share * likely
+        likely, longest = _work(before, snapshot, policy)
+        p50 += likely
         if p90 is not None:
-            p90 += share * (likely * UNKNOWN_SPREAD if longest == inf else longest)
+            p90 += longest
         found[entry.id] = Prediction(p50, p90, Basis.WORK_AHEAD)
         before = entry
     return found
+
+
+def behind_all(last: Prediction, ahead: int, entry: Entry, snapshot: Snapshot, policy: Policy) -> Prediction:
+    """For an entry behind all that were foreseen, `last` of them and `ahead` others as long as itself."""
+    if last.p50 is None:
+        return Prediction(None, None, Basis.WORK_AHEAD)
+    likely, longest = _work(entry, snapshot, policy)
+    p90 = None if last.p90 is None else last.p90 + longest * (ahead + 1)
+    return Prediction(last.p50 + likely * (ahead + 1), p90, Basis.WORK_AHEAD)
+
+
+def _work(entry: Entry, snapshot: Snapshot, policy: Policy) -> tuple[float, float]:
+    """Seconds for which all devices are busy with an entry: likely, and hardly ever more."""
+    share = entry.request.gpus / max(1, len(snapshot.devices))
+    likely, longest = likely_s(entry, policy.assumed_s, policy.limit_part), longest_s(entry)
+    return share * likely, share * (likely * UNKNOWN_SPREAD if longest == inf else longest)

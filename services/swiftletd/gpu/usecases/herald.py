@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 
 import structlog
 
 from swiftletd.gpu.domain.plan import Plan
-from swiftletd.gpu.domain.predict import Prediction
+from swiftletd.gpu.domain.predict import Prediction, behind_all
 from swiftletd.gpu.domain.ranking import handicaps
 from swiftletd.gpu.ports import Change, Record, Waits
 from swiftletd.gpu.usecases import notices
 from swiftletd.gpu.usecases.books import Books
 from swiftletd.gpu.usecases.loop import Signal
-from swiftletd.gpu.usecases.oracle import Oracle
+from swiftletd.gpu.usecases.oracle import FORETOLD, Foresight, Oracle
 
 log = structlog.get_logger()
 
@@ -25,8 +25,9 @@ NOWHERE = 0
 class Herald:
     """Each entry is told once; its first prediction is kept, to be judged when it starts.
 
-    One that comes in a burst is told at once, without a prediction if the last look has not seen it: its
-    owner waits for this word, and looking again for each one would take all the time there is.
+    One that comes in a burst is told at once, though the last look has not seen it: its owner waits for this
+    word, and looking again for each one would take all the time there is. Behind all that were foreseen it
+    starts after the work in front of it; among them it has no prediction.
     """
 
     def __init__(self, books: Books, oracle: Oracle) -> None:
@@ -47,22 +48,25 @@ class Herald:
         """Tells all entries that have been through a pass and were not told yet."""
         while self._board.untold:
             foresight = await self._oracle.affordable()
-            ids = list(self._board.untold)[:AT_ONCE]
-            changes = self._changes(ids, foresight.predictions)
-            await self._books.commit(self._books.store.update, changes)
+            await self._books.commit(self._books.store.update, self._changes(foresight))
 
-    def _changes(self, ids: list[str], predictions: Mapping[str, Prediction]) -> list[Change]:
-        now = self._books.clock.now()
-        behind = handicaps(self._board.snapshot(now), now, self._board.policy)
-        return [self._change(self._board.records[id], predictions.get(id), behind, now) for id in ids]
+    def _changes(self, foresight: Foresight) -> list[Change]:
+        now, changes = self._books.clock.now(), list[Change]()
+        snapshot = self._board.snapshot(now)
+        behind = handicaps(snapshot, now, self._board.policy)
+        for id in islice(self._board.untold, AT_ONCE):
+            record, made = self._board.records[id], foresight.predictions.get(id)
+            position = self._board.queue.position(id, behind) or NOWHERE
+            ahead = position - 1 - len(foresight.predictions)
+            if made is None and foresight.predictions and 0 <= ahead < FORETOLD:
+                made = behind_all(foresight.last, ahead, record.entry, snapshot, self._board.policy)
+            changes.append(self._change(record, made, position, now))
+        return changes
 
-    def _change(
-        self, before: Record, made: Prediction | None, behind: Mapping[str, float], now: float
-    ) -> Change:
+    def _change(self, before: Record, made: Prediction | None, position: int, now: float) -> Change:
         record = replace(before, version=before.version + 1, prediction=made, told=True)
         wait = max(0.0, made.p50 - now) if made and made.p50 is not None else None
         code, reason = why(self._board.plan, record.id)
-        position = self._board.queue.position(record.id, behind) or NOWHERE
         waits = Waits(position=position, code=code, reason=reason, wait_s=wait)
         return Change(record=record, notice=notices.waiting(record, waits, now))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from time import perf_counter
 
@@ -25,7 +26,7 @@ FRESH_S = 5.0
 WORTH = 10  # how much longer than it took a look is worth showing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Foresight:
     """Predictions and reasons by entry, and where the first will likely run, as seen at the time `at`."""
 
@@ -33,6 +34,12 @@ class Foresight:
     starts: Mapping[str, Start] = field(default_factory=dict)
     reasons: Mapping[str, Reason] = field(default_factory=dict)
     at: float = 0.0
+
+    @cached_property
+    def last(self) -> Prediction:
+        """Of the one that starts last of all whose start is known; of none where there is no such one."""
+        known = (made for made in self.predictions.values() if made.p50 is not None)
+        return max(known, key=lambda made: made.p50 or 0.0, default=Prediction(None, None))
 
 
 class Oracle:
