@@ -53,6 +53,7 @@ class LocalRuns:
     def __init__(self, launching: Launching, schema: SwiftSchema) -> None:
         self._launching, self._schema = launching, schema
         self._home = launching.runs / "training"
+        self._place = str(self._home.absolute())
         self._dirs = rundir.RunDirs()
         self._launcher = rundir.Launcher(sys.executable)
 
@@ -198,7 +199,7 @@ class LocalRuns:
         return self._dir(name.removesuffix("-export"), entry)
 
     def log_path(self, job_id: str, entry: str) -> str:
-        return str(self._dir(job_id, entry).path / "log")
+        return f"{self._place}/{job_id}/{entry.removeprefix(f'training-{job_id}-')}/log"
 
     async def log_tail(self, job_id: str, entry: str) -> str:
         return await asyncio.to_thread(self._log_tail, self._dir(job_id, entry))

@@ -98,9 +98,8 @@ class TrainingServicer(rpc.TrainingServiceServicer):
 
     async def _message(self, job: Job) -> job_pb2.TrainingJob:
         entry = run_of(job)
-        progress = (
-            await self._training.runs.progress(job.id, entry) if job.state is not State.COMPLETED else {}
-        )
+        running = job.attempts and job.state is not State.COMPLETED
+        progress = await self._training.runs.progress(job.id, entry) if running else {}
         message = to_job(job, self._training.runs.log_path(job.id, entry), percent(job, progress))
         for attempt, told in zip(job.attempts, message.attempts, strict=True):
             told.log_file_path = self._training.runs.log_path(job.id, job.entry(attempt.number))

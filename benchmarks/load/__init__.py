@@ -1,0 +1,1 @@
+"""What `benchmarks/api.py` is made of: the suite that is measured, and those who ask it."""
