@@ -13,7 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swiftletd.training.adapters.preflight.kept import MOST_ENTRIES, MOST_KEPT, TICK_NS, Kept, look
+from swiftletd.training.adapters.preflight.kept import (
+    FEW_ENTRIES,
+    MOST_ENTRIES,
+    MOST_KEPT,
+    TICK_NS,
+    Kept,
+    NotKept,
+    look,
+)
 
 
 def later() -> int:
@@ -118,6 +126,30 @@ def test_only_the_latest_are_kept(tmp_path: Path):
         source.kept.get(key, source.path, source.read, lambda _: True)
 
     assert source.reads == MOST_KEPT + 2
+
+
+def test_the_quick_way_reads_nothing(tmp_path: Path):
+    (tmp_path / "a").write_bytes(b"1")
+    source = Source(tmp_path / "a")
+    with pytest.raises(NotKept):
+        source.kept.get_quickly("key", source.path, depth=1)
+
+    assert source.ask() == source.kept.get_quickly("key", source.path, depth=1)
+    assert source.reads == 1
+
+    write(source.path, b"2")
+    with pytest.raises(NotKept):
+        source.kept.get_quickly("key", source.path, depth=1)
+
+
+def test_the_quick_way_leaves_large_directories_to_the_other(tmp_path: Path):
+    for number in range(FEW_ENTRIES):
+        (tmp_path / str(number)).touch()
+    source = Source(tmp_path)
+    source.ask()
+
+    with pytest.raises(NotKept):
+        source.kept.get_quickly("key", tmp_path, depth=1)
 
 
 NAMES = st.sampled_from(["a", "b", "sub/a", "sub/b"])

@@ -102,3 +102,34 @@ async def test_no_trainer_environment_is_told_as_such(base: Path, tmp_path: Path
         await preflight(base, tmp_path / "nowhere" / "bin" / "python").check(job(), "llm_params")
 
     assert (caught.value.code, caught.value.reason) == ("FAILED_PRECONDITION", "TRAINER_UNAVAILABLE")
+
+
+async def test_a_repeated_check_needs_no_thread_and_no_reading(
+    base: Path, python: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("swiftletd.training.adapters.preflight.kept.TICK_NS", -(10**12))  # all has settled
+    monkeypatch.setattr("swiftletd.training.adapters.preflight.check.is_local", lambda path: True)
+    plain = job(params={})
+    asked = preflight(base, python)
+    first = await asked.check(plain, "llm_params")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("asyncio.to_thread", None)
+        assert await asked.check(plain, "llm_params") == first
+
+    (base / "train.jsonl").write_text("broken\n")
+    with pytest.raises(InvalidParams):
+        await asked.check(plain, "llm_params")
+
+
+async def test_paths_on_a_network_are_looked_at_in_a_thread_each_time(
+    base: Path, python: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("swiftletd.training.adapters.preflight.kept.TICK_NS", -(10**12))
+    monkeypatch.setattr("swiftletd.training.adapters.preflight.check.is_local", lambda path: False)
+    asked = preflight(base, python)
+    await asked.check(job(params={}), "llm_params")
+
+    monkeypatch.setattr("asyncio.to_thread", None)
+    with pytest.raises(TypeError):
+        await asked.check(job(params={}), "llm_params")

@@ -53,6 +53,10 @@ class SwiftSchema:
             self._good_until = time.monotonic() + self._look_again
             return self._known[1]
 
+    def is_known(self) -> bool:
+        """Whether `installation` answers without looking at a file."""
+        return self._known is not None and time.monotonic() < self._good_until
+
     def _look(self, site_packages: Path) -> Installation:
         packages = _packages(site_packages)
         stamp = f"{_FORMAT}-{packages['ms_swift']}-{packages.get('transformers', '')}"

@@ -7,10 +7,13 @@ import os
 from dataclasses import replace
 
 from swiftletd.kernel.errors import ServiceError, invalid
+from swiftletd.training.adapters.preflight.dataset import split_sample
 from swiftletd.training.adapters.preflight.inspect import confine, inspect
+from swiftletd.training.adapters.preflight.kept import NotKept
+from swiftletd.training.adapters.preflight.local import Locality, is_local
 from swiftletd.training.adapters.preflight.order import Facts, Order
 from swiftletd.training.adapters.preflight.places import Places
-from swiftletd.training.adapters.preflight.reading import Reader
+from swiftletd.training.adapters.preflight.reading import AnyReader, Reader
 from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
 from swiftletd.training.domain.command import job_output_dir
 from swiftletd.training.domain.job import Job
@@ -28,6 +31,9 @@ class TrainerUnavailable(ServiceError):
     reason = "TRAINER_UNAVAILABLE"
 
 
+MORE_FILES = ("val_dataset", "ref_model", "resume_from_checkpoint", "deepspeed")
+
+
 class LocalPreflight:
     """See ports.Preflight. PREFLIGHT=false leaves the files unread, not the paths unchecked."""
 
@@ -35,18 +41,32 @@ class LocalPreflight:
         self._machines, self._python = machines, str(settings.trainer_python)
         self._schema, self._rows = schema, settings.preflight_rows
         self._reads = settings.preflight
-        self._reader = Reader()
+        self._reader, self._locality = Reader(), Locality()
         self._places = Places(base=settings.work_dir.absolute(), roots=settings.roots())
 
     async def check(self, job: Job, block: str) -> Job:
         # Few jobs ask for what only a GPU can do, so the question costs the others nothing.
         if (faults := check_cpu(job.params)) and await self._machines.only_cpu():
             raise InvalidParams(placed(block, faults))
-        return await asyncio.to_thread(self._check, job, block)
+        places = (job.model_path, job.data_path, job.output_dir)
+        if self._locality.knows(places) and self._schema.is_known() and not _names_more(job):
+            try:
+                return self._check(job, block, self._reader.quick())
+            except NotKept:
+                pass
+        checked, local = await asyncio.to_thread(self._check_anywhere, job, block)
+        if local:
+            self._locality.learn(places)
+        return checked
 
-    def _check(self, job: Job, block: str) -> Job:
+    def _check_anywhere(self, job: Job, block: str) -> tuple[Job, bool]:
+        """The checked job, and whether its paths can be looked at without a network."""
+        checked = self._check(job, block, self._reader)
+        return checked, all(map(is_local, (checked.model_path, _file(checked.data_path), checked.output_dir)))
+
+    def _check(self, job: Job, block: str, reader: AnyReader) -> Job:
         order = _order(job, block)
-        facts = self.facts(order) if self._reads else Facts(order=confine(order, self._places))
+        facts = self._facts(order, reader) if self._reads else Facts(order=confine(order, self._places))
         checked = facts.order
         _refuse_leftovers(checked.output_dir, job.id)
         return replace(
@@ -58,13 +78,23 @@ class LocalPreflight:
             disk_needed=facts.disk_needed,
         )
 
-    def facts(self, order: Order) -> Facts:
+    def _facts(self, order: Order, reader: AnyReader) -> Facts:
         """What can be learned of an order without starting it. Raises InvalidParams, TrainerUnavailable."""
         try:
             installation = self._schema.installation()
         except TrainerMissing as error:
             raise TrainerUnavailable(str(error), metadata={"python": self._python}) from None
-        return inspect(order, self._places, installation, self._reader, rows=self._rows)
+        return inspect(order, self._places, installation, reader, rows=self._rows)
+
+
+def _names_more(job: Job) -> bool:
+    """Whether other files than the model and the data set have to be looked at."""
+    return any(job.params.get(name) for name in MORE_FILES)
+
+
+def _file(data_path: str) -> str:
+    """The path without the number of samples behind it."""
+    return data_path if os.path.exists(data_path) else split_sample(data_path)[0]
 
 
 def _refuse_leftovers(output_dir: str, job_id: str) -> None:

@@ -12,7 +12,7 @@ from swiftletd.training.adapters.preflight.model import LocalModel
 from swiftletd.training.adapters.preflight.order import PRESETS, Facts, Order, resolved
 from swiftletd.training.adapters.preflight.output import output_fault
 from swiftletd.training.adapters.preflight.places import Places, is_hub_dataset, is_hub_model, is_there
-from swiftletd.training.adapters.preflight.reading import Reader
+from swiftletd.training.adapters.preflight.reading import AnyReader
 from swiftletd.training.adapters.preflight.resume import check_checkpoint
 from swiftletd.training.domain.checkpoint_size import disk_needed, model_size
 from swiftletd.training.domain.extra_args import check_extra_args
@@ -27,7 +27,9 @@ from swiftletd.training.domain.violations import InvalidParams, Violation, in_fi
 T = TypeVar("T")
 
 
-def inspect(order: Order, places: Places, installation: Installation, reader: Reader, *, rows: int) -> Facts:
+def inspect(
+    order: Order, places: Places, installation: Installation, reader: AnyReader, *, rows: int
+) -> Facts:
     """Check the order, with up to `rows` rows of each data set. Raises InvalidParams with every fault."""
     inspection = _Inspection(resolved(order, places), places, installation, reader, rows)
     facts = inspection.run()
@@ -51,7 +53,12 @@ class _Inspection:
     """Collects the faults of one order, so that a client is told of all at once."""
 
     def __init__(
-        self, order: Order, places: Places, installation: Installation, reader: Reader, rows: int
+        self,
+        order: Order,
+        places: Places,
+        installation: Installation,
+        reader: AnyReader,
+        rows: int,
     ) -> None:
         self.faults: list[Violation] = []
         self._order, self._places, self._installation = order, places, installation

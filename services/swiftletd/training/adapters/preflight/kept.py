@@ -16,6 +16,11 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Any, Generic, TypeVar
 
+
+class NotKept(Exception):
+    """There is no answer that could be given without reading."""
+
+
 V = TypeVar("V")
 Look = tuple[Any, ...]
 
@@ -24,6 +29,8 @@ TICK_NS = 2 * 10**9
 MOST_ENTRIES = 1_000
 """Entries of a directory that are compared; what lies in a larger one is read each time."""
 MOST_KEPT = 64
+FEW_ENTRIES = 64
+"""Looks that are quick enough for an event loop."""
 
 
 class Kept(Generic[V]):
@@ -48,14 +55,22 @@ class Kept(Generic[V]):
         A directory is compared `depth` levels below its own entries. `good` tells whether an answer may be
         kept, `still` whether a kept one holds as far as other files are concerned. Raises what `read` does.
         """
+        kept = self._of(key)
         looks = look(path, depth)
-        if looks and (kept := self._of(key)) and kept[0] == looks and still(kept[1]):
+        if looks and kept and kept[0] == looks and still(kept[1]):
             return kept[1]
         settled = looks and max(max(each[-2:]) for each in looks) < self._now_ns() - TICK_NS
         value = read()
         if settled and good(value) and look(path, depth) == looks:
             self._keep(key, (looks, value))
         return value
+
+    def get_quickly(self, key: Hashable, path: Path, depth: int = 0) -> V:
+        """The kept answer, if everything looks as it did and not much has to be looked at. Raises NotKept."""
+        kept = self._of(key)
+        if kept is None or len(kept[0]) > FEW_ENTRIES or look(path, depth) != kept[0]:
+            raise NotKept
+        return kept[1]
 
     def _of(self, key: Hashable) -> tuple[tuple[Look, ...], V] | None:
         with self._lock:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swiftletd.training.adapters.preflight.dataset import LocalDataset, Look, read_dataset
-from swiftletd.training.adapters.preflight.kept import Kept
+from swiftletd.training.adapters.preflight.kept import Kept, NotKept
 from swiftletd.training.adapters.preflight.model import LocalModel, read_model
 
 MOST_MEDIA = 1_000
@@ -36,6 +36,31 @@ class Reader:
             _has_its_media,
             depth=1,
         )
+
+    def quick(self) -> QuickReader:
+        """A reader that has only what this one has kept."""
+        return QuickReader(self._models, self._datasets)
+
+
+class QuickReader:
+    """Reads nothing: raises NotKept for what isn't kept, looks different, or is much to look at."""
+
+    def __init__(self, models: Kept[LocalModel], datasets: Kept[LocalDataset]) -> None:
+        self._models, self._datasets = models, datasets
+
+    def model(self, path: Path, at: str) -> LocalModel:
+        """As read_model."""
+        return self._models.get_quickly(path, path)
+
+    def dataset(self, path: Path, at: str, look: Look) -> LocalDataset:
+        """As read_dataset."""
+        found = self._datasets.get_quickly((path, look), path, depth=1)
+        if found.media:
+            raise NotKept
+        return found
+
+
+AnyReader = Reader | QuickReader
 
 
 def _is_good_model(model: LocalModel) -> bool:
