@@ -55,7 +55,7 @@ def preflight(
         output_roots=str(base),
         preflight=reads,
     )
-    return LocalPreflight(settings, SwiftSchema(python), machines or Machines(cpu=False))
+    return LocalPreflight(settings, SwiftSchema(python, look_again=600.0), machines or Machines(cpu=False))
 
 
 async def test_paths_become_absolute(base: Path, python: Path):

@@ -39,7 +39,8 @@ class _Faults:
 
     def between(self, value: float, least: float, most: float, field: str) -> None:
         """Note a number that is out of its range, NaN included."""
-        self.check(least <= value <= most, field, f"must be from {least:g} to {most:g}, got {value:g}.")
+        if not least <= value <= most:
+            self.check(False, field, f"must be from {least:g} to {most:g}, got {value:g}.")
 
 
 def to_new_job(request: CreateRequest, now: float, default_time_limit: float) -> Job:

@@ -24,12 +24,12 @@ class Reader:
 
     def model(self, path: Path, at: str) -> LocalModel:
         """As read_model."""
-        return self._models.get(path, path, lambda: read_model(path, at), _is_good_model)
+        return self._models.get(str(path), path, lambda: read_model(path, at), _is_good_model)
 
     def dataset(self, path: Path, at: str, look: Look) -> LocalDataset:
         """As read_dataset."""
         return self._datasets.get(
-            (path, look),
+            (str(path), look),
             path,
             lambda: read_dataset(path, at, look),
             _is_good_dataset,
@@ -50,11 +50,11 @@ class QuickReader:
 
     def model(self, path: Path, at: str) -> LocalModel:
         """As read_model."""
-        return self._models.get_quickly(path, path)
+        return self._models.get_quickly(str(path), path)
 
     def dataset(self, path: Path, at: str, look: Look) -> LocalDataset:
         """As read_dataset."""
-        found = self._datasets.get_quickly((path, look), path, depth=1)
+        found = self._datasets.get_quickly((str(path), look), path, depth=1)
         if found.media:
             raise NotKept
         return found
