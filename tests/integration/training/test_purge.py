@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integration.training.test_store import a_job, created
+from contract.training.test_store import a_job, created
 from support.redis import RedisServer
 from swiftletd.kernel.idempotency import Once, Repeated
 from swiftletd.kernel.redis.client import connect

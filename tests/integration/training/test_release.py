@@ -10,7 +10,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
-from integration.training.test_store import a_job, created
+from contract.training.test_store import a_job, created
 from support.redis import RedisServer
 from swiftlet.deploy.v1 import deploy_service_pb2 as pb
 from swiftlet.deploy.v1 import deploy_service_pb2_grpc, deployment_pb2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.training.test_store import a_job, created
+from contract.training.test_store import a_job, created
 from support.redis import RedisServer
 from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.kernel.clock import SystemClock

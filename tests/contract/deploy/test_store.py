@@ -1,28 +1,19 @@
-"""Deployments in a real Redis: versions, and ports that are never given twice."""
+"""What every store of deployments keeps: versions, and ports that are never given twice."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
-from support.redis import RedisServer
-from swiftletd.deploy.adapters.store import RedisDeploymentStore
 from swiftletd.deploy.domain import decide
 from swiftletd.deploy.domain.deployment import Change, Deployment, Happened
-from swiftletd.deploy.ports import PortTaken, Stale
-from swiftletd.kernel.clock import SystemClock
+from swiftletd.deploy.ports import DeploymentStore, PortTaken, Stale
 from swiftletd.kernel.idempotency import Once, Repeated
-from swiftletd.kernel.redis.client import connect
 
-
-@pytest.fixture
-async def store(redis_server: RedisServer) -> AsyncIterator[RedisDeploymentStore]:
-    async with connect(redis_server.url) as redis:
-        yield RedisDeploymentStore(redis, SystemClock())
-        await redis.connection_pool.disconnect()
+Mark = Callable[[str], Awaitable[bytes | None]]
 
 
 def created(key: str, port: int = 8001, created_at: float = 1.0) -> Change:
@@ -43,7 +34,7 @@ def changed(change: Change | None) -> Change:
     return change
 
 
-async def test_a_port_has_one_owner_until_that_is_over(store: RedisDeploymentStore) -> None:
+async def test_a_port_has_one_owner_until_that_is_over(store: DeploymentStore) -> None:
     outcomes = await asyncio.gather(
         *(store.commit(None, created(f"d{n}")) for n in range(20)), return_exceptions=True
     )
@@ -63,7 +54,7 @@ async def test_a_port_has_one_owner_until_that_is_over(store: RedisDeploymentSto
         await store.commit(ended, changed(decide.submit(ended)))
 
 
-async def test_another_port_frees_the_one_before(store: RedisDeploymentStore) -> None:
+async def test_another_port_frees_the_one_before(store: DeploymentStore) -> None:
     await store.commit(None, created("d"))
     it = await store.get("d")
     assert it
@@ -71,7 +62,7 @@ async def test_another_port_frees_the_one_before(store: RedisDeploymentStore) ->
     assert await store.ports() == {8002}
 
 
-async def test_of_two_who_change_a_version_one_is_stale(store: RedisDeploymentStore) -> None:
+async def test_of_two_who_change_a_version_one_is_stale(store: DeploymentStore) -> None:
     await store.commit(None, created("d"))
     it = await store.get("d")
     assert it
@@ -82,17 +73,19 @@ async def test_of_two_who_change_a_version_one_is_stale(store: RedisDeploymentSt
         await store.commit(None, created("d", port=8009))
 
 
-async def test_a_hundred_creates_with_one_request_id_make_one_deployment(store: RedisDeploymentStore) -> None:
+async def test_a_hundred_creates_with_one_request_id_make_one_deployment(
+    store: DeploymentStore, mark: Mark
+) -> None:
     once: Once[Deployment] = Once("r", b"create", lambda it: it.id.encode())
     tries = (store.commit(None, created(f"d{n}", 8000 + n), once) for n in range(100))
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes].count(Repeated) == 99
     (kept,) = (await store.page("", 0, 10)).deployments
-    assert await store.marks.get("r") == b"create" + kept.id.encode()
+    assert await mark("r") == b"create" + kept.id.encode()
     assert len(await store.ports()) == 1
 
 
-async def test_lists_are_newest_first_and_by_state(store: RedisDeploymentStore) -> None:
+async def test_lists_are_newest_first_and_by_state(store: DeploymentStore) -> None:
     for n in range(3):
         await store.commit(None, created(f"d{n}", 8000 + n, n + 1.0))
     it = await store.get("d1")

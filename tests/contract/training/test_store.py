@@ -1,9 +1,9 @@
-"""Jobs in a real Redis: versions, request ids, pages, histories."""
+"""What every store of jobs keeps, whatever it is made of: versions, request ids, pages, histories."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -15,21 +15,16 @@ from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.errors import InvalidArgument
 from swiftletd.kernel.idempotency import Once, Repeated
 from swiftletd.kernel.redis.client import connect
-from swiftletd.kernel.redis.keys import TRAINING_EVENTS
 from swiftletd.kernel.redis.marks import TTL
 from swiftletd.training.adapters.store import RedisJobStore
 from swiftletd.training.domain import decide
 from swiftletd.training.domain.job import Change, Happened, Job, State
 from swiftletd.training.domain.param_fields import Method, TrainerType
-from swiftletd.training.ports import Filter, Place, Stale
+from swiftletd.training.ports import Filter, JobStore, Place, Stale
 from swiftletd.training.wire.pages import page_begin, page_token
 
-
-@pytest.fixture
-async def store(redis_server: RedisServer) -> AsyncIterator[RedisJobStore]:
-    async with connect(redis_server.url) as redis:
-        yield RedisJobStore(redis, SystemClock())
-        await redis.connection_pool.disconnect()
+Told = Callable[[], Awaitable[int]]
+Mark = Callable[[str], Awaitable[bytes | None]]
 
 
 def a_job(key: str, created_at: float = 1.0, **changes: object) -> Job:
@@ -51,25 +46,22 @@ def created(job: Job) -> Change:
     return Change(job, (Happened(type="training.job.created", message="Created."),))
 
 
-async def ids(store: RedisJobStore, wanted: Filter, *, after: Place | None = None) -> list[str]:
+async def ids(store: JobStore, wanted: Filter, *, after: Place | None = None) -> list[str]:
     return [job.id for job in (await store.page(wanted, 0, 100, after=after)).jobs]
 
 
-async def test_a_job_is_kept_as_it_is_with_its_history_and_its_event(
-    store: RedisJobStore, redis_server: RedisServer
-) -> None:
+async def test_a_job_is_kept_as_it_is_with_its_history_and_its_event(store: JobStore, told: Told) -> None:
     job = a_job("a")
     await store.commit(None, created(job))
     assert await store.get("a") == job
     items, total = await store.history("a", 10)
     assert (total, items[0].happened.type, items[0].state) == (1, "training.job.created", State.PENDING)
-    with redis_server.client() as redis:
-        assert redis.xlen(TRAINING_EVENTS) == 1
+    assert await told() == 1
     with pytest.raises(Stale):
         await store.commit(None, created(a_job("a")))
 
 
-async def test_of_two_who_change_a_version_one_is_told_that_it_is_stale(store: RedisJobStore) -> None:
+async def test_of_two_who_change_a_version_one_is_told_that_it_is_stale(store: JobStore) -> None:
     job = a_job("a")
     await store.commit(None, created(job))
     change = decide.submit(job)
@@ -83,30 +75,37 @@ def once(key: str) -> Once[Job]:
     return Once(key, b"create", lambda job: job.id.encode())
 
 
-async def test_a_hundred_creates_with_one_request_id_make_one_job(store: RedisJobStore) -> None:
+async def test_a_hundred_creates_with_one_request_id_make_one_job(store: JobStore, mark: Mark) -> None:
     tries = (store.commit(None, created(a_job(f"j{n}")), once("r")) for n in range(100))
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes].count(Repeated) == 99
     kept = (await store.page(Filter(), 0, 10)).jobs
-    assert await store.marks.get("r") == b"create" + "".join(job.id for job in kept).encode()
-    assert await store.marks.get("other") is None
+    assert await mark("r") == b"create" + "".join(job.id for job in kept).encode()
+    assert await mark("other") is None
 
 
-async def test_a_mark_is_kept_for_a_week_and_its_answer_can_become_better(store: RedisJobStore) -> None:
+async def test_the_answer_of_a_mark_can_become_better(store: JobStore, mark: Mark) -> None:
     await store.commit(None, created(a_job("a")), once("r"))
     await store.improve(once("r"), b"queued")
     await store.improve(once("unknown"), b"queued")
-    assert (await store.marks.get("r"), await store.marks.get("unknown")) == (b"createqueued", None)
-    assert 600_000 < await store._redis.ttl(store.marks.name(once("r"))) <= TTL
+    assert (await mark("r"), await mark("unknown")) == (b"createqueued", None)
 
 
-async def test_a_purge_is_begun_once_and_not_while_a_job_runs(store: RedisJobStore) -> None:
+async def test_redis_keeps_a_mark_for_a_week(redis_server: RedisServer) -> None:
+    async with connect(redis_server.url) as redis:
+        store = RedisJobStore(redis, SystemClock())
+        await store.commit(None, created(a_job("a")), once("r"))
+        assert 600_000 < await redis.ttl(store.marks.name(once("r"))) <= TTL
+        await redis.connection_pool.disconnect()
+
+
+async def test_a_purge_is_begun_once_and_not_while_a_job_runs(store: JobStore, mark: Mark) -> None:
     job = a_job("a")
     await store.commit(None, created(job))
     await store.commit(None, created(a_job("later", 3.0)))
     call: Once[int] = Once("p", b"purge", lambda total: str(total).encode())
     assert await store.purge(2_000_000, call) == 1
-    assert (await store.purging(), await store.marks.get("p")) == (2_000_000, b"purge1")
+    assert (await store.purging(), await mark("p")) == (2_000_000, b"purge1")
     with pytest.raises(Repeated):
         await store.purge(2_000_000, call)
     await store.purged(1)  # of another purge
@@ -119,7 +118,9 @@ async def test_a_purge_is_begun_once_and_not_while_a_job_runs(store: RedisJobSto
         await store.purge(2_000_000)
 
 
-async def test_a_deleted_job_is_gone_from_everywhere_and_cannot_be_committed(store: RedisJobStore) -> None:
+async def test_a_deleted_job_is_gone_from_everywhere_and_cannot_be_committed(
+    store: JobStore, mark: Mark
+) -> None:
     job = a_job("a")
     await store.commit(None, created(job))
     with pytest.raises(Stale):
@@ -129,14 +130,14 @@ async def test_a_deleted_job_is_gone_from_everywhere_and_cannot_be_committed(sto
     assert (await store.history("a", 10))[1] == 0
     assert (await store.page(Filter(), 0, 10)).total == 0
     assert not await store.unfinished()
-    assert await store.marks.get("gone") == b"createa"
+    assert await mark("gone") == b"createa"
     change = decide.submit(job)
     assert change
     with pytest.raises(Stale):
         await store.commit(job, change)
 
 
-async def test_an_id_that_is_used_again_goes_on_counting_attempts(store: RedisJobStore) -> None:
+async def test_an_id_that_is_used_again_goes_on_counting_attempts(store: JobStore) -> None:
     assert await store.first_attempt("a") == 1
     job = a_job("a", next_attempt=3)
     await store.commit(None, created(job))
@@ -150,7 +151,7 @@ async def test_an_id_that_is_used_again_goes_on_counting_attempts(store: RedisJo
     await store.commit(None, created(a_job("a", next_attempt=3)))
 
 
-async def test_pages_are_newest_first_and_filtered(store: RedisJobStore) -> None:
+async def test_pages_are_newest_first_and_filtered(store: JobStore) -> None:
     for n in range(5):
         await store.commit(None, created(a_job(f"llm-{n}", n + 1.0)))
     mllm = a_job("seen", 9.0, task_type="multimodal", trainer_type=TrainerType.MLLM, model_path="Big")
@@ -172,7 +173,7 @@ async def test_pages_are_newest_first_and_filtered(store: RedisJobStore) -> None
     assert ([job.id for job in page.jobs], page.total) == (["llm-3", "llm-2"], 6)
 
 
-async def test_pages_by_token_see_each_job_once_though_new_ones_come(store: RedisJobStore) -> None:
+async def test_pages_by_token_see_each_job_once_though_new_ones_come(store: JobStore) -> None:
     for n in range(5):
         await store.commit(None, created(a_job(f"j{n}", n + 1.0)))
     first = (await store.page(Filter(), 0, 2)).jobs
@@ -228,7 +229,7 @@ def test_a_token_is_for_its_list_alone(name: str, micros: int, search: str) -> N
             page_begin(token, other)
 
 
-async def test_a_job_that_is_known_to_wait_is_not_read_again(store: RedisJobStore) -> None:
+async def test_a_job_that_is_known_to_wait_is_not_read_again(store: JobStore) -> None:
     for key in ("a", "b", "c"):
         await store.commit(None, created(a_job(key)))
     stopped = decide.cancel(a_job("c"), 2.0)
@@ -239,7 +240,7 @@ async def test_a_job_that_is_known_to_wait_is_not_read_again(store: RedisJobStor
     assert [job.id for job in jobs] == ["b", "c"]
 
 
-async def test_only_what_is_not_over_is_unfinished_and_history_reads_on(store: RedisJobStore) -> None:
+async def test_only_what_is_not_over_is_unfinished_and_history_reads_on(store: JobStore) -> None:
     job = a_job("a")
     await store.commit(None, created(job))
     (first,), _ = await store.history("a", 10)
