@@ -308,9 +308,20 @@ class Deploying:
             await self.servers.launch(it)
         except LaunchFailed as error:
             log.warning("launch_failed", deployment=it.id, error=str(error))
-            fault = decide.Fault(reason=error.reason, message=str(error))
-            await self.hear(it.id, lambda it: decide.not_started(it, entry, fault, self._clock.now()))
+            if not await self._runs_anyway(entry):
+                fault = decide.Fault(reason=error.reason, message=str(error))
+                await self.hear(it.id, lambda it: decide.not_started(it, entry, fault, self._clock.now()))
             return
         fresh = await self.store.get(it.id)
         if fresh is None or fresh.state in RESTING:  # stopped while it was being launched
             await self.servers.stop(entry)
+
+    async def _runs_anyway(self, entry: str) -> bool:
+        """Whether a launch that failed was one of a run that an earlier launch had started.
+
+        If not, it must not start later either: a launch can time out and go on.
+        """
+        if (await self.servers.report(entry)).launched:
+            return True
+        await self.servers.stop(entry)
+        return (await self.servers.report(entry)).launched

@@ -95,15 +95,16 @@ async def serve(settings: GpuSettings) -> None:
         await stack.enter_async_context(
             running(server, lambda s: rpc.add_GpuServiceServicer_to_server(servicer, s), [SERVICE])
         )
+        hearsay = Hearsay(books, scheduler.wake)
+        heard = lifecycle.background(follower.run(), _listen(follower, hearsay))
+        await stack.enter_async_context(heard)
+        await follower.ready()  # before the books are read: what another process changes meanwhile is heard
         await lifecycle.persist(books.open)
         await lifecycle.persist(survey.begin)
         sources = zip(INBOXES, readers, strict=True)
         consumers = [_consumer(redis, reader, stream, inbox) for stream, reader in sources]
-        hearsay = Hearsay(books, scheduler.wake)
-        work = [follower.run(), _listen(follower, hearsay), hearsay.run(), herald.run(), sweep.run()]
-        work += [scheduler.run(), scheduler.lead()]
+        work = [hearsay.run(), herald.run(), sweep.run(), scheduler.run(), scheduler.lead()]
         await stack.enter_async_context(lifecycle.background(*work, *(c.run() for c in consumers)))
-        await follower.ready()
         await server.serve()
         await lifecycle.until_told_to_stop()
 

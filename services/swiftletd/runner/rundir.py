@@ -60,12 +60,11 @@ class RunDir:
     def request_stop(self, word: str) -> bool:
         """Ask the runner to end the run; True if it lives and was signalled. The first word stays.
 
-        A run that has no directory yet hears nothing: who is about to launch it looks again afterwards.
+        A run that has no directory yet gets one: whoever launches it now starts nothing.
         """
         if word not in STOP_WORDS:
             raise ValueError(f"word must be one of {', '.join(sorted(STOP_WORDS))}")
-        if not self.path.is_dir():
-            return False
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self.stop_word() is None:
             files.write_text(self.path / "stop", word, sync=True)
         runner = self._living_runner()

@@ -174,7 +174,7 @@ class Runs(Protocol):
         ...
 
     async def remove(self, job_id: str) -> bool:
-        """Delete all run directories of a job; False, and nothing, while anything of it lives."""
+        """Delete all run directories of a job; what lives of it is stopped first, and False returned."""
         ...
 
     async def known(self) -> Sequence[str]:

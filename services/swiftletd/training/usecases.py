@@ -173,7 +173,8 @@ class Training:
         await self._stop_runs(job, "cancelled")
         self._room.leave(job_id)
         await self._logs.forget(job_id, job.runs())
-        await self.runs.remove(job_id)  # what still runs is removed when its runner says that it is over
+        if job.over:  # else its directories are removed when its runner says so, or by recovery
+            await self.runs.remove(job_id)
 
     async def delete_all(self, once: Once[int] = UNKEYED) -> int:
         """Delete every job that there is now: how many. WrongState while one runs."""
@@ -353,9 +354,10 @@ class Training:
             await self.runs.launch_training(job, number, attempt.lease)
         except LaunchFailed as error:
             log.warning("launch_failed", job=job.id, attempt=number, error=str(error))
-            fault = decide.Fault(reason=error.reason, message=str(error))
-            now = self._clock.now()
-            await self.hear(job.id, lambda job: decide.not_started(job, job.entry(number), fault, now))
+            if not await self._runs_anyway(job.id, job.entry(number)):
+                fault = decide.Fault(reason=error.reason, message=str(error))
+                now = self._clock.now()
+                await self.hear(job.id, lambda job: decide.not_started(job, job.entry(number), fault, now))
             return
         fresh = await self.store.get(job.id)
         if fresh is None or fresh.state is State.CANCELLED:  # stopped while it was being launched
@@ -365,10 +367,21 @@ class Training:
         try:
             await self.runs.launch_export(job, job.export_entry())
         except LaunchFailed as error:
-            fault = decide.Fault(reason=error.reason, message=str(error))
-            lost = decide.StepResult(step="export", success=False, exit_code=-1)
             entry, now = job.export_entry(), self._clock.now()
-            await self.hear(job.id, lambda job: decide.exported(job, entry, lost, fault, now))
+            if not await self._runs_anyway(job.id, entry):
+                fault = decide.Fault(reason=error.reason, message=str(error))
+                lost = decide.StepResult(step="export", success=False, exit_code=-1)
+                await self.hear(job.id, lambda job: decide.exported(job, entry, lost, fault, now))
+
+    async def _runs_anyway(self, job_id: str, entry: str) -> bool:
+        """Whether a launch that failed was one of a run that an earlier launch had started.
+
+        If not, it must not start later either: a launch can time out and go on.
+        """
+        if (await self.runs.report(job_id, entry)).launched:
+            return True
+        await self.runs.stop(job_id, entry, "cancelled")
+        return (await self.runs.report(job_id, entry)).launched
 
     async def _stop_runs(self, job: Job, word: str) -> None:
         for attempt in job.attempts:

@@ -79,9 +79,10 @@ class MemoryJobStore:
     async def unfinished(self):
         return [job for _, job in sorted(self.jobs.items()) if not job.settled]
 
-    async def open_jobs(self, waiting):
-        jobs = await self.unfinished()
-        return {job.id for job in jobs}, [job for job in jobs if job.id not in waiting]
+    async def open_jobs(self, known):
+        jobs, waits = await self.unfinished(), (State.PENDING, State.QUEUED)
+        changed = [job for job in jobs if job.id not in known or job.state not in waits]
+        return frozenset(job.id for job in jobs), changed
 
     def _items(self, job_id):
         lines = enumerate(self._history.get(job_id, ()), start=1)

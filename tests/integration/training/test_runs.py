@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.training.test_store import a_job, created
+from contract.training.test_store import a_job, created
 from support.redis import RedisServer
 from support.runs import FakeRun, events
 from swiftletd.kernel.clock import SystemClock
@@ -96,8 +96,18 @@ async def test_burying_what_never_began_starts_nothing(runs, killed) -> None:
     assert not never.directory.has_begun()
 
 
-async def test_a_run_without_a_directory_can_be_stopped(runs) -> None:
+async def test_what_is_stopped_before_it_has_a_directory_starts_nothing(runs, tmp_path, redis_server) -> None:
     await runs.stop(JOB, ENTRY, "cancelled")
+    launcher = Spawner(sys.executable)
+    run = FakeRun(tmp_path / "training" / JOB / "1", redis_server.url, launcher, run=ENTRY, owner=JOB)
+    run.start()
+    assert run.wait()["stopped"] == "cancelled"
+    assert run.directory.child() is None
+
+
+async def test_what_lives_of_a_deleted_job_is_stopped(runs, living) -> None:
+    assert not await runs.remove(JOB), "its runner lives"
+    assert living.wait()["stopped"] == "cancelled"
 
 
 async def test_an_attempt_whose_lease_ended_though_it_lives_is_ended_before_another_one(training, living):

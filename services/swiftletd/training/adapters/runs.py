@@ -178,7 +178,9 @@ class LocalRuns:
         for run in runs:
             if run.has_begun() and run.exit() is None and not run.is_alive():
                 self._launcher.launch(run.path)  # ends what its dead runner left behind
-        if any(run.is_alive() for run in runs):
+        if alive := [run for run in runs if run.is_alive()]:
+            for run in alive:
+                run.request_stop(rundir.CANCELLED)
             return False
         shutil.rmtree(home, ignore_errors=True)
         self._dirs.forget(home)

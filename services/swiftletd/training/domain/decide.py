@@ -282,7 +282,8 @@ def export_again(job: Job) -> Change | None:
     if job.state is not State.COMPLETED or job.export is ExportState.RUNNING:
         return None
     event = Happened(type="training.job.exporting", message="Exports again.")
-    again = edit(job, export=ExportState.RUNNING, exports=job.exports + 1, export_error="", settled=False)
+    number = max(job.exports, 1) + 1  # the first is the training run's own, even if that had nothing to merge
+    again = edit(job, export=ExportState.RUNNING, exports=number, export_error="", settled=False)
     return Change(again, (event,))
 
 
