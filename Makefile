@@ -97,6 +97,15 @@ FAULTS ?= 300
 chaos: setup setup-trainer ## kill things at random, SEED=1 FAULTS=300, and count what is lost
 	@CHAOS_SEED=$(SEED) CHAOS_FAULTS=$(FAULTS) $(BIN)/pytest -s tests/system/test_chaos.py
 
+.PHONY: simulation
+simulation: export SEEDS := $(or $(SEEDS),10000)
+simulation: setup ## live through thousands of accidents in memory; SEED=123 tells what happens in one
+ifeq ($(origin SEED),file)
+	@$(BIN)/pytest -q -x tests/simulation
+else
+	@cd tests && ../$(BIN)/python -m simulation.simulate $(SEED)
+endif
+
 ONLY ?= *
 bench: setup ## how fast it is, here and now; ONLY=scheduler runs one
 	@for program in benchmarks/$(ONLY).py; do echo "== $$program"; $(BIN)/python "$$program"; done
