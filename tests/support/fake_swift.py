@@ -39,6 +39,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 SLEEPER = "import signal, time; {prepare}time.sleep(600)"
@@ -147,8 +148,13 @@ class Training:
         if checkpoint == self._checkpoint:
             return
         checkpoint.mkdir(exist_ok=True)
-        (checkpoint / "adapter_model.safetensors").write_bytes(b"\0" * 1024)
+        header = json.dumps({"w": {"dtype": "U8", "shape": [1000], "data_offsets": [0, 1000]}}).encode()
+        weights = len(header).to_bytes(8, "little") + header + bytes(1000)
+        (checkpoint / "adapter_model.safetensors").write_bytes(weights)
         (checkpoint / "args.json").write_text("{}")
+        if self._arguments.save_only_model != "true":
+            with zipfile.ZipFile(checkpoint / "optimizer.pt", "w") as archive:
+                archive.writestr("data", "moments")
         (checkpoint / "trainer_state.json").write_text(json.dumps({"global_step": step}))
         self._checkpoint = checkpoint
         self._say(f"[INFO:swift] Saving model checkpoint to {checkpoint}")
@@ -259,6 +265,7 @@ def parse(words: list[str]) -> tuple[str, argparse.Namespace]:
         parser.add_argument(f"--{flag}", default="")
     for flag in ("enable_jit_checkpoint", "exist_ok"):
         parser.add_argument(f"--{flag}", nargs="?", const="true", default="false")
+    parser.add_argument("--save_only_model", default="false")
     parser.add_argument("--max_steps", type=int, default=20)
     parser.add_argument("--logging_steps", type=int, default=5)
     parser.add_argument("--save_steps", type=int, default=10)

@@ -153,6 +153,10 @@ class RunReport:
 class Runs(Protocol):
     """The runs of jobs' processes on this machine. A run is named as its queue entry."""
 
+    async def last_checkpoint(self, job: Job, number: int) -> str:
+        """The last whole checkpoint, optimizer state included, of the attempts before this one; or ""."""
+        ...
+
     async def launch_training(self, job: Job, number: int, lease: Lease) -> None:
         """Make the run directory and start the runner. Harmless if that was done. Raises LaunchFailed."""
         ...

@@ -260,7 +260,9 @@ class Training:
     async def run_over(self, job_id: str, entry: str) -> None:
         """A runner is gone, and all that it started."""
         await self._logs.ended(job_id, entry)
-        job = await self.hear(job_id, lambda job: decide.run_over(job, entry, self._clock.now()))
+        seen = await self.runs.progress(job_id, entry)
+        reached = decide.Reached(int(seen.get("step") or 0), float(seen.get("loss") or 0.0))
+        job = await self.hear(job_id, lambda job: decide.run_over(job, entry, self._clock.now(), reached))
         if job is None:
             await self._logs.forget(job_id, [entry])
             await self.runs.remove(job_id)
@@ -350,6 +352,11 @@ class Training:
 
     async def _launch(self, job: Job, number: int) -> None:
         attempt = next(a for a in job.attempts if a.number == number)
+        if number > 1 and attempt.resumed_from is None:  # decided once, whoever dies before the launch
+            checkpoint = await self.runs.last_checkpoint(job, number)
+            entry = job.entry(number)
+            told = await self.hear(job.id, lambda job: decide.resumes(job, entry, checkpoint))
+            job = told or job
         try:
             await self.runs.launch_training(job, number, attempt.lease)
         except LaunchFailed as error:

@@ -219,13 +219,6 @@ def test_a_launch_that_fails_gives_the_gpus_back() -> None:
     assert decide.not_started(change.job, "training-job-1-1", BUG, 21.0) is None
 
 
-def test_a_request_that_can_never_be_served_fails_the_job_that_waits_for_it() -> None:
-    job = done(decide.refused(submitted(), "training-job-1-1", "The request can't be served.", 20.0))
-    assert (job.state, job.failure_reason, job.over) == (State.FAILED, "IMPOSSIBLE_REQUEST", True)
-    assert decide.refused(submitted(), "training-job-1-9", "no", 20.0) is None
-    assert decide.refused(running(), "training-job-1-1", "no", 20.0) is None
-
-
 # ---------------------------------------------------------------- cancelling
 
 
@@ -346,6 +339,10 @@ class Walk(RuleBasedStateMachine):
     @rule(entry=ENTRIES)
     def fail_to_start(self, entry: str) -> None:
         self.hear(decide.not_started(self.job, entry, BUG, self.now))
+
+    @rule(entry=ENTRIES, checkpoint=st.sampled_from(["", "/out/checkpoint-5"]))
+    def resume(self, entry: str, checkpoint: str) -> None:
+        self.hear(decide.resumes(self.job, entry, checkpoint))
 
     @rule(entry=ENTRIES)
     def be_refused(self, entry: str) -> None:

@@ -15,6 +15,7 @@ import structlog
 
 from swiftletd.runner import rundir
 from swiftletd.runner.rundir import LogLine, RunDir
+from swiftletd.training.adapters.checkpoints import last_whole
 from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
 from swiftletd.training.domain.command import (
     CHECKPOINT,
@@ -76,7 +77,7 @@ class LocalRuns:
             output_dir=output,
             many=many_flags(self._schema.installation(), job.method),
             keep_optimizer=job.max_retries > 0,
-            resume_from=self._resume_from(job),
+            resume_from=next((a.resumed_from or "" for a in job.attempts if a.number == number), ""),
         )
         gpus = tuple(filter(None, lease.visible_devices.split(",")))
         steps = [_step("train", train_command(task, trainer, gpus), self._launching.runs, output)]
@@ -133,15 +134,8 @@ class LocalRuns:
         except (OSError, rundir.LaunchError) as error:
             raise LaunchFailed(str(error), "PROCESS_FAILED") from error
 
-    def _resume_from(self, job: Job) -> str:
-        """The last complete checkpoint of an earlier attempt, with its optimizer state."""
-        for attempt in reversed(job.attempts[:-1]):
-            output = Path(job_output_dir(job.output_dir, job.id, attempt.number))
-            found = sorted(output.glob("checkpoint-*"), key=_step_number, reverse=True)
-            for checkpoint in found:
-                if (checkpoint / "trainer_state.json").exists() and (checkpoint / "optimizer.pt").exists():
-                    return str(checkpoint)
-        return ""
+    async def last_checkpoint(self, job: Job, number: int) -> str:
+        return await asyncio.to_thread(_last_checkpoint, job, number)
 
     async def stop(self, job_id: str, entry: str, word: str) -> None:
         await asyncio.to_thread(self._dir(job_id, entry).request_stop, word)
@@ -251,9 +245,10 @@ def _step(name: str, command: Command, cwd: Path, output_dir: str) -> dict[str, 
     }
 
 
-def _step_number(path: Path) -> int:
-    number = path.name.rpartition("-")[2]
-    return int(number) if number.isdecimal() else -1
+def _last_checkpoint(job: Job, number: int) -> str:
+    earlier = (attempt.number for attempt in reversed(job.attempts) if attempt.number < number)
+    outputs = (Path(job_output_dir(job.output_dir, job.id, each)) for each in earlier)
+    return next(filter(None, map(last_whole, outputs)), "")
 
 
 def _known(row: Mapping[str, Any]) -> dict[str, Any]:

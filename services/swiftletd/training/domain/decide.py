@@ -47,6 +47,14 @@ class StepResult:
     stopped: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far an attempt came."""
+
+    step: int = 0
+    loss: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Why an attempt failed: a code of the catalogue and a sentence with cause and remedy."""
@@ -95,6 +103,22 @@ def granted(job: Job, entry: str, lease: Lease, now: float) -> Change | None:
         running,
         (Happened(type="training.job.started", message=f"Attempt {attempt.number} starts on {where}."),),
     )
+
+
+def resumes(job: Job, entry: str, checkpoint: str) -> Change | None:
+    """Another attempt goes on from a checkpoint, or starts over and says so; before it is launched."""
+    attempt = attempt_of_entry(job, entry)
+    if attempt is None or attempt.resumed_from is not None or attempt.state is not AttemptState.RUNNING:
+        return None
+    happened = Happened(
+        type="training.job.started_over",
+        message=f"Attempt {attempt.number} starts over: no earlier one left a whole checkpoint.",
+    )
+    if checkpoint:
+        text = f"Attempt {attempt.number} goes on from {checkpoint}."
+        happened = Happened(type="training.job.resumed", message=text)
+    attempts = with_attempt(job, replace(attempt, resumed_from=checkpoint))
+    return Change(edit(job, attempts=attempts), (happened,))
 
 
 def process_started(job: Job, entry: str, pid: int) -> Change | None:
@@ -196,8 +220,8 @@ def _is_export(job: Job, entry: str) -> bool:
     return attempt is not None and attempt.state is AttemptState.COMPLETED
 
 
-def run_over(job: Job, entry: str, now: float) -> Change | None:
-    """The runner has ended and nothing of its processes lives.
+def run_over(job: Job, entry: str, now: float, reached: Reached = Reached()) -> Change | None:
+    """The runner has ended and nothing of its processes lives. It came as far as `reached`.
 
     What no step has told by now isn't going to be told: an attempt that still counts as running was lost.
     """
@@ -210,8 +234,8 @@ def run_over(job: Job, entry: str, now: float) -> Change | None:
         change = _ended_badly(job, attempt, StepResult(step="train", success=False, exit_code=-1), fault, now)
     over = attempt_of_entry(change.job, entry)
     assert over
-    attempts = with_attempt(change.job, replace(over, run_over=True))
-    final = replace(change.job, version=job.version + 1, attempts=attempts)
+    ended = replace(over, run_over=True, step=reached.step, loss=reached.loss)
+    final = replace(change.job, version=job.version + 1, attempts=with_attempt(change.job, ended))
     if final.export is ExportState.RUNNING and _is_export(final, entry):
         final = replace(
             final,

@@ -99,6 +99,9 @@ class Attempt:
     started_at: float = 0.0
     ended_at: float = 0.0
     exit_code: int = 0
+    resumed_from: str | None = None  # checkpoint that it goes on from, "" for none, None if not known yet
+    step: int = 0  # how far it came
+    loss: float = 0.0
     run_over: bool = False  # the runner is gone too, and every process of it
     log_removed: str = ""  # when and why; empty while the log is there
 

@@ -90,6 +90,9 @@ def to_job(job: Job, log_path: str, progress: float) -> pb.TrainingJob:
             gpu_id=attempt.lease.gpu_ids,
             exit_code=attempt.exit_code,
             log_removed=attempt.log_removed,
+            resumed_from=attempt.resumed_from or "",
+            step=attempt.step,
+            loss=attempt.loss,
         )
     return message
 

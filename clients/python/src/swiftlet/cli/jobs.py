@@ -110,9 +110,10 @@ def _job_fields(job: Job) -> list[tuple[str, str | Text]]:
 def _attempts(info: TrainingJob) -> Table:
     def row(attempt: Attempt) -> list[str | Text]:
         times = (render.moment(attempt.started_at), render.moment(attempt.ended_at))
-        return [str(attempt.number), render.status(attempt.state), *times, attempt.gpu_id, attempt.reason]
+        number, state, step = str(attempt.number), render.status(attempt.state), str(attempt.step or "")
+        return [number, state, *times, attempt.gpu_id, step, attempt.reason]
 
-    columns = ("attempt", "state", "started", "ended", "gpus", "why it ended")
+    columns = ("attempt", "state", "started", "ended", "gpus", "step", "why it ended")
     return render.table(columns, (row(attempt) for attempt in info.attempts))
 
 

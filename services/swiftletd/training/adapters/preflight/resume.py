@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from swiftletd.training.adapters.checkpoints import has_optimizer
 from swiftletd.training.adapters.preflight.files import Unreadable
-
-# What the trainer, DeepSpeed and FSDP write besides the weights.
-_OPTIMIZER = ("optimizer.pt", "optimizer.bin", "optimizer_0", "global_step*")
 
 
 def check_checkpoint(path: Path, *, only_model: bool) -> None:
@@ -16,7 +14,7 @@ def check_checkpoint(path: Path, *, only_model: bool) -> None:
         raise Unreadable("is not there, or is no directory", path)
     if not (path / "trainer_state.json").exists():
         raise Unreadable("holds no trainer_state.json, so it is not a checkpoint", path)
-    if only_model or any(next(path.glob(name), None) for name in _OPTIMIZER):
+    if only_model or has_optimizer(path):
         return
     raise Unreadable(
         "holds no optimizer state (it was saved with save_only_model), so its schedule would start over; "

@@ -371,6 +371,9 @@ class Attempt(_message.Message):
     EXIT_CODE_FIELD_NUMBER: _builtins.int
     LOG_FILE_PATH_FIELD_NUMBER: _builtins.int
     LOG_REMOVED_FIELD_NUMBER: _builtins.int
+    RESUMED_FROM_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    LOSS_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """From 1."""
     state: _builtins.str
@@ -389,6 +392,12 @@ class Attempt(_message.Message):
     """Its raw log."""
     log_removed: _builtins.str
     """When and why its log was removed (RETENTION_DAYS, RETENTION_GB); empty while it is there."""
+    resumed_from: _builtins.str
+    """Checkpoint that it went on from; empty if it began at the beginning."""
+    step: _builtins.int
+    """Steps that the job had done when it ended, those before the checkpoint included."""
+    loss: _builtins.float
+    """Training loss when it ended."""
     def __init__(
         self,
         *,
@@ -401,10 +410,13 @@ class Attempt(_message.Message):
         exit_code: _builtins.int = ...,
         log_file_path: _builtins.str = ...,
         log_removed: _builtins.str = ...,
+        resumed_from: _builtins.str = ...,
+        step: _builtins.int = ...,
+        loss: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "exit_code", b"exit_code", "gpu_id", b"gpu_id", "log_file_path", b"log_file_path", "log_removed", b"log_removed", "number", b"number", "reason", b"reason", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "exit_code", b"exit_code", "gpu_id", b"gpu_id", "log_file_path", b"log_file_path", "log_removed", b"log_removed", "loss", b"loss", "number", b"number", "reason", b"reason", "resumed_from", b"resumed_from", "started_at", b"started_at", "state", b"state", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
