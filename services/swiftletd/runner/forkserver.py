@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from typing import NoReturn
 
 from swiftletd.runner.launching import FAILED, LONGEST_REQUEST, STARTED
@@ -58,7 +59,8 @@ def _fork(channel: socket.socket, run_dir: str, log: int) -> int:
 
 def _become_runner(run_dir: str, log: int, decide: int) -> NoReturn:
     def stand_alone() -> None:
-        os.write(decide, bytes([STARTED]))
+        with suppress(OSError):  # the server has been killed: the run goes on
+            os.write(decide, bytes([STARTED]))
         os.close(decide)
 
     code = FAILED
