@@ -49,7 +49,8 @@ class LocalPreflight:
         if (faults := check_cpu(job.params)) and await self._machines.only_cpu():
             raise InvalidParams(placed(block, faults))
         places = (job.model_path, job.data_path, job.output_dir)
-        if self._locality.knows(places) and self._schema.is_known() and not _names_more(job):
+        reading = self._reads and (_names_more(job) or not self._schema.is_known())
+        if self._locality.knows(places) and not reading:
             try:
                 return self._check(job, block, self._reader.quick())
             except NotKept:
