@@ -44,6 +44,10 @@ def running(home: Path, preflight: str) -> Iterator[Suite]:
     finally:
         suite.api.close()
         suite.down()
+        for left in suite.processes():  # jobs outlive their suite
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
+        suite.wait_until_gone()
 
 
 def prepare(home: Path) -> None:
