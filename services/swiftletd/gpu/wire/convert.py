@@ -15,15 +15,15 @@ from swiftlet.gpu.v1.gpu_pb2 import (
     GpuProcess,
     GpuStatus,
 )
-from swiftlet.gpu.v1.gpu_service_pb2 import PredictionScore, ProcessQueueResponse
+from swiftlet.gpu.v1.gpu_service_pb2 import GpuTotals, PredictionScore, ProcessQueueResponse
 from swiftlet.gpu.v1.queue_pb2 import PassResult, QueueItem, UnblockHint
-from swiftletd.gpu.domain.device import MIB_PER_GIB, Health, busy_sentence
+from swiftletd.gpu.domain.device import MIB_PER_GIB, DeviceKind, Health, busy_sentence
 from swiftletd.gpu.domain.durations import Grounds
 from swiftletd.gpu.domain.hints import Change, Hint
 from swiftletd.gpu.domain.outlook import Tenure
 from swiftletd.gpu.domain.reason import Blocker, Code, Reason, span
 from swiftletd.gpu.domain.score import Score
-from swiftletd.gpu.ports import Process
+from swiftletd.gpu.ports import Process, Reading
 from swiftletd.gpu.usecases.answers import Occupancy, Standing
 from swiftletd.gpu.usecases.grants import Passed
 from swiftletd.kernel.ids import rfc3339
@@ -120,6 +120,22 @@ def _hint(hint: Hint, now: float) -> UnblockHint:
 def to_gpus(answers: Sequence[Occupancy], jobs: Mapping[str, str], now: float) -> list[Gpu]:
     """`jobs` names the job of an entry."""
     return [to_gpu(answer, jobs.get(answer.outlook.next_entry, ""), now) for answer in answers]
+
+
+def to_totals(answers: Sequence[Occupancy], reading: Reading) -> GpuTotals:
+    """Of whole GPUs only: the memory of a slice is a part of theirs."""
+    whole = [answer for answer in answers if answer.device.kind is DeviceKind.GPU]
+    total = sum(answer.device.memory_mib for answer in whole)
+    used = sum(answer.telemetry.memory_used_mib for answer in whole)
+    return GpuTotals(
+        count=len(whole),
+        total_memory=total,
+        used_memory=used,
+        memory_usage_percent=round(100 * used / total, 1) if total else 0.0,
+        driver_version=reading.driver,
+        cuda_version=reading.cuda,
+        driver_problem=reading.problem,
+    )
 
 
 def to_gpu(answer: Occupancy, next_job: str, now: float) -> Gpu:

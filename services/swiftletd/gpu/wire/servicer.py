@@ -12,13 +12,12 @@ from google.api.httpbody_pb2 import HttpBody
 from swiftlet.gpu.v1 import gpu_service_pb2 as pb
 from swiftlet.gpu.v1 import gpu_service_pb2_grpc as rpc
 from swiftlet.gpu.v1.queue_pb2 import QueueItem
-from swiftletd.gpu.domain.device import DeviceKind
 from swiftletd.gpu.domain.entry import EntryKind
 from swiftletd.gpu.usecases.answers import Answers
 from swiftletd.gpu.usecases.board import Board
 from swiftletd.gpu.usecases.desk import Desk
 from swiftletd.gpu.usecases.scheduler import Scheduler
-from swiftletd.gpu.wire.convert import to_gpus, to_pass, to_queue_item, to_score
+from swiftletd.gpu.wire.convert import to_gpus, to_pass, to_queue_item, to_score, to_totals
 from swiftletd.gpu.wire.watch import Watches, promptly
 from swiftletd.kernel.clock import Clock
 from swiftletd.kernel.errors import invalid
@@ -75,16 +74,7 @@ class GpuServicer(rpc.GpuServiceServicer):
                 ),
                 cpu=pb.SystemCpu(usage_percent=psutil.cpu_percent(), count=psutil.cpu_count() or 0),
             ),
-            gpu=await self._totals(),
-        )
-
-    async def _totals(self) -> pb.GpuTotals:
-        whole = [answer for answer in await self._answers.gpus() if answer.device.kind is DeviceKind.GPU]
-        total = sum(answer.device.memory_mib for answer in whole)
-        used = sum(answer.telemetry.memory_used_mib for answer in whole)
-        percent = round(100 * used / total, 1) if total else 0.0
-        return pb.GpuTotals(
-            count=len(whole), total_memory=total, used_memory=used, memory_usage_percent=percent
+            gpu=to_totals(await self._answers.gpus(), self._board.reading),
         )
 
     # ---------------------------------------------------------------- the queue

@@ -143,6 +143,7 @@ def system(app: App, as_json: bool) -> None:
         return
     memory, cpu, gpu = found.system.memory, found.system.cpu, found.gpu
     used = f"{render.size(memory.used)} of {render.size(memory.total)} ({memory.percent:.0f} %)"
+    driver = f"{gpu.driver_version}, CUDA {gpu.cuda_version}" if gpu.driver_version else ""
     gpu_used = f"{render.gib(gpu.used_memory)} of {render.gib(gpu.total_memory)} GiB"
     app.show(
         render.fields(
@@ -150,6 +151,7 @@ def system(app: App, as_json: bool) -> None:
                 ("memory", used),
                 ("processors", f"{cpu.count}, {cpu.usage_percent:.0f} % busy"),
                 ("gpus", f"{gpu.count}, {gpu_used} used" if gpu.count else "none"),
+                ("driver", gpu.driver_problem or driver),
             ]
         )
     )

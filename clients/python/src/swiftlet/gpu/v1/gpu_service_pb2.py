@@ -28,7 +28,7 @@ from swiftlet.gpu.v1 import gpu_pb2 as swiftlet_dot_gpu_dot_v1_dot_gpu__pb2
 from swiftlet.gpu.v1 import queue_pb2 as swiftlet_dot_gpu_dot_v1_dot_queue__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!swiftlet/gpu/v1/gpu_service.proto\x12\x0fswiftlet.gpu.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x19swiftlet/gpu/v1/gpu.proto\x1a\x1bswiftlet/gpu/v1/queue.proto\"\x11\n\x0fListGpusRequest\"E\n\x10ListGpusResponse\x12\"\n\x04gpus\x18\x01 \x03(\x0b\x32\x14.swiftlet.gpu.v1.Gpu\x12\r\n\x05total\x18\x02 \x01(\x05\"(\n\x10WatchGpusRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\"p\n\x11WatchGpusResponse\x12\"\n\x04gpus\x18\x01 \x03(\x0b\x32\x14.swiftlet.gpu.v1.Gpu\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\r\n\x05\x65vent\x18\x04 \x01(\t\"\x18\n\x16GetSystemStatusRequest\"`\n\x0cSystemStatus\x12\'\n\x06system\x18\x01 \x01(\x0b\x32\x17.swiftlet.gpu.v1.System\x12\'\n\x03gpu\x18\x02 \x01(\x0b\x32\x1a.swiftlet.gpu.v1.GpuTotals\"`\n\x06System\x12-\n\x06memory\x18\x01 \x01(\x0b\x32\x1d.swiftlet.gpu.v1.SystemMemory\x12\'\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x1a.swiftlet.gpu.v1.SystemCpu\"O\n\x0cSystemMemory\x12\r\n\x05total\x18\x01 \x01(\x01\x12\x0c\n\x04used\x18\x02 \x01(\x01\x12\x11\n\tavailable\x18\x03 \x01(\x01\x12\x0f\n\x07percent\x18\x04 \x01(\x01\"1\n\tSystemCpu\x12\x15\n\rusage_percent\x18\x01 \x01(\x01\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"c\n\tGpuTotals\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x14\n\x0ctotal_memory\x18\x02 \x01(\x01\x12\x13\n\x0bused_memory\x18\x03 \x01(\x01\x12\x1c\n\x14memory_usage_percent\x18\x04 \x01(\x01\">\n\x10ListQueueRequest\x12\x12\n\x05limit\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04kind\x18\x02 \x01(\tB\x08\n\x06_limit\"Z\n\x11ListQueueResponse\x12\x14\n\x0ctotal_queued\x18\x01 \x01(\x05\x12/\n\x0bqueue_items\x18\x02 \x03(\x0b\x32\x1a.swiftlet.gpu.v1.QueueItem\")\n\x11WatchQueueRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\"\x94\x01\n\x12WatchQueueResponse\x12/\n\x0bqueue_items\x18\x01 \x03(\x0b\x32\x1a.swiftlet.gpu.v1.QueueItem\x12\x14\n\x0ctotal_queued\x18\x02 \x01(\x05\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x12\n\ncheckpoint\x18\x04 \x01(\x08\x12\r\n\x05\x65vent\x18\x05 \x01(\t\"%\n\x13GetQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\")\n\x13ProcessQueueRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"T\n\x14ProcessQueueResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12+\n\x06result\x18\x02 \x01(\x0b\x32\x1b.swiftlet.gpu.v1.PassResult\"<\n\x16RemoveQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"^\n\x14MoveQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x15\n\x08priority\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x03 \x01(\tB\x0b\n\t_priority\":\n\x14HoldQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"=\n\x17ReleaseQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"6\n\x13QueueActionResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"+\n\x15StartProcessorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"*\n\x14StopProcessorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\x1b\n\x19GetProcessorStatusRequest\"a\n\x0fProcessorStatus\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0f\n\x07running\x18\x02 \x01(\x08\x12\x14\n\x0ctotal_queued\x18\x03 \x01(\x05\x12\x16\n\x0e\x63heck_interval\x18\x04 \x01(\x05\"\x1b\n\x19GetPredictionScoreRequest\"Y\n\x0fPredictionScore\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x12\n\nbefore_p50\x18\x02 \x01(\x01\x12\x12\n\nbefore_p90\x18\x03 \x01(\x01\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x13\n\x11GetMetricsRequest2\xe9\x10\n\nGpuService\x12n\n\x08ListGpus\x12 .swiftlet.gpu.v1.ListGpusRequest\x1a!.swiftlet.gpu.v1.ListGpusResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/training/gpus\x12z\n\tWatchGpus\x12!.swiftlet.gpu.v1.WatchGpusRequest\x1a\".swiftlet.gpu.v1.WatchGpusResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/training/gpus/stream0\x01\x12\x81\x01\n\x0fGetSystemStatus\x12\'.swiftlet.gpu.v1.GetSystemStatusRequest\x1a\x1d.swiftlet.gpu.v1.SystemStatus\"&\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/training/system/status\x12r\n\tListQueue\x12!.swiftlet.gpu.v1.ListQueueRequest\x1a\".swiftlet.gpu.v1.ListQueueResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/training/queue\x12~\n\nWatchQueue\x12\".swiftlet.gpu.v1.WatchQueueRequest\x1a#.swiftlet.gpu.v1.WatchQueueResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/v1/training/queue/stream0\x01\x12\x80\x01\n\x0cGetQueueItem\x12$.swiftlet.gpu.v1.GetQueueItemRequest\x1a\x1a.swiftlet.gpu.v1.QueueItem\".\x82\xd3\xe4\x93\x02(\x12&/api/v1/training/queue/{job_id}/status\x12\x86\x01\n\x0cProcessQueue\x12$.swiftlet.gpu.v1.ProcessQueueRequest\x1a%.swiftlet.gpu.v1.ProcessQueueResponse\")\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/training/queue/process:\x01*\x12\x89\x01\n\x0fRemoveQueueItem\x12\'.swiftlet.gpu.v1.RemoveQueueItemRequest\x1a$.swiftlet.gpu.v1.QueueActionResponse\"\'\x82\xd3\xe4\x93\x02!*\x1f/api/v1/training/queue/{job_id}\x12\x8d\x01\n\rMoveQueueItem\x12%.swiftlet.gpu.v1.MoveQueueItemRequest\x1a$.swiftlet.gpu.v1.QueueActionResponse\"/\x82\xd3\xe4\x93\x02)\"$/api/v1/training/queue/{job_id}/move:\x01*\x12\x8d\x01\n\rHoldQueueItem\x12%.swiftlet.gpu.v1.HoldQueueItemRequest\x1a$.swiftlet.gpu.v1.QueueActionResponse\"/\x82\xd3\xe4\x93\x02)\"$/api/v1/training/queue/{job_id}/hold:\x01*\x12\x96\x01\n\x10ReleaseQueueItem\x12(.swiftlet.gpu.v1.ReleaseQueueItemRequest\x1a$.swiftlet.gpu.v1.QueueActionResponse\"2\x82\xd3\xe4\x93\x02,\"\'/api/v1/training/queue/{job_id}/release:\x01*\x12\x8d\x01\n\x0eStartProcessor\x12&.swiftlet.gpu.v1.StartProcessorRequest\x1a .swiftlet.gpu.v1.ProcessorStatus\"1\x82\xd3\xe4\x93\x02+\"&/api/v1/training/queue/processor/start:\x01*\x12\x8a\x01\n\rStopProcessor\x12%.swiftlet.gpu.v1.StopProcessorRequest\x1a .swiftlet.gpu.v1.ProcessorStatus\"0\x82\xd3\xe4\x93\x02*\"%/api/v1/training/queue/processor/stop:\x01*\x12\x93\x01\n\x12GetProcessorStatus\x12*.swiftlet.gpu.v1.GetProcessorStatusRequest\x1a .swiftlet.gpu.v1.ProcessorStatus\"/\x82\xd3\xe4\x93\x02)\x12\'/api/v1/training/queue/processor/status\x12\x94\x01\n\x12GetPredictionScore\x12*.swiftlet.gpu.v1.GetPredictionScoreRequest\x1a .swiftlet.gpu.v1.PredictionScore\"0\x82\xd3\xe4\x93\x02*\x12(/api/v1/training/queue/predictions/score\x12\\\n\nGetMetrics\x12\".swiftlet.gpu.v1.GetMetricsRequest\x1a\x14.google.api.HttpBody\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/metrics/gpub\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!swiftlet/gpu/v1/gpu_service.proto\x12\x0fswiftlet.gpu.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x19swiftlet/gpu/v1/gpu.proto\x1a\x1bswiftlet/gpu/v1/queue.proto\"\x11\n\x0fListGpusRequest\"E\n\x10ListGpusResponse\x12\"\n\x04gpus\x18\x01 \x03(\x0b\x32\x14.swiftlet.gpu.v1.Gpu\x12\r\n\x05total\x18\x02 \x01(\x05\"(\n\x10WatchGpusRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\"p\n\x11WatchGpusResponse\x12\"\n\x04gpus\x18\x01 \x03(\x0b\x32\x14.swiftlet.gpu.v1.Gpu\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\r\n\x05\x65vent\x18\x04 \x01(\t\"\x18\n\x16GetSystemStatusRequest\"`\n\x0cSystemStatus\x12\'\n\x06system\x18\x01 \x01(\x0b\x32\x17.swiftlet.gpu.v1.System\x12\'\n\x03gpu\x18\x02 \x01(\x0b\x32\x1a.swiftlet.gpu.v1.GpuTotals\"`\n\x06System\x12-\n\x06memory\x18\x01 \x01(\x0b\x32\x1d.swiftlet.gpu.v1.SystemMemory\x12\'\n\x03\x63pu\x18\x02 \x01(\x0b\x32\x1a.swiftlet.gpu.v1.SystemCpu\"O\n\x0cSystemMemory\x12\r\n\x05total\x18\x01 \x01(\x01\x12\x0c\n\x04used\x18\x02 \x01(\x01\x12\x11\n\tavailable\x18\x03 \x01(\x01\x12\x0f\n\x07percent\x18\x04 \x01(\x01\"1\n\tSystemCpu\x12\x15\n\rusage_percent\x18\x01 \x01(\x01\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\xa9\x01\n\tGpuTotals\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x14\n\x0ctotal_memory\x18\x02 \x01(\x01\x12\x13\n\x0bused_memory\x18\x03 \x01(\x01\x12\x1c\n\x14memory_usage_percent\x18\x04 \x01(\x01\x12\x16\n\x0e\x64river_version\x18\x05 \x01(\t\x12\x14\n\x0c\x63uda_version\x18\x06 \x01(\t\x12\x16\n\x0e\x64river_problem\x18\x07 \x01(\t\">\n\x10ListQueueRequest\x12\x12\n\x05limit\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0c\n\x04kind\x18\x02 \x01(\tB\x08\n\x06_limit\"Z\n\x11ListQueueResponse\x12\x14\n\x0ctotal_queued\x18\x01 \x01(\x05\x12/\n\x0bqueue_items\x18\x02 \x03(\x0b\x32\x1a.swiftlet.gpu.v1.QueueItem\")\n\x11WatchQueueRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\"\x94\x01\n\x12WatchQueueResponse\x12/\n\x0bqueue_items\x18\x01 \x03(\x0b\x32\x1a.swiftlet.gpu.v1.QueueItem\x12\x14\n\x0ctotal_queued\x18\x02 \x01(\x05\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x12\n\ncheckpoint\x18\x04 \x01(\x08\x12\r\n\x05\x65vent\x18\x05 \x01(\t\"%\n\x13GetQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\")\n\x13ProcessQueueRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"T\n\x14ProcessQueueResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12+\n\x06result\x18\x02 \x01(\x0b\x32\x1b.swiftlet.gpu.v1.PassResult\"<\n\x16RemoveQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"^\n\x14MoveQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x15\n\x08priority\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x03 \x01(\tB\x0b\n\t_priority\":\n\x14HoldQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"=\n\x17ReleaseQueueItemRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"6\n\x13QueueActionResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"+\n\x15StartProcessorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"*\n\x14StopProcessorRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\x1b\n\x19GetProcessorStatusRequest\"a\n\x0fProcessorStatus\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0f\n\x07running\x18\x02 \x01(\x08\x12\x14\n\x0ctotal_queued\x18\x03 \x01(\x05\x12\x16\n\x0e\x63heck_interval\x18\x04 \x01(\x05\"\x1b\n\x19GetPredictionScoreRequest\"Y\n\x0fPredictionScore\x12\r\n\x05\x63ount\x18\x01 \x01(\x05\x12\x12\n\nbefore_p50\x18\x02 \x01(\x01\x12\x12\n\nbefore_p90\x18\x03 \x01(\x01\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x13\n\x11GetMetricsRequest2\xe9\x10\n\nGpuService\x12n\n\x08ListGpus\x12 .swiftlet.gpu.v1.ListGpusRequest\x1a!.swiftlet.gpu.v1.ListGpusResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/training/gpus\x12z\n\tWatchGpus\x12!.swiftlet.gpu.v1.WatchGpusRequest\x1a\".swiftlet.gpu.v1.WatchGpusResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/training/gpus/stream0\x01\x12\x81\x01\n\x0fGetSystemStatus\x12\'.swiftlet.gpu.v1.GetSystemStatusRequest\x1a\x1d.swiftlet.gpu.v1.SystemStatus\"&\x82\xd3\xe4\x93\x02 \x12\x1e/api/v1/training/system/status\x12r\n\tListQueue\x12!.swiftlet.gpu.v1.ListQueueRequest\x1a\".swiftlet.gpu.v1.ListQueueResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/training/queue\x12~\n\nWatchQueue\x12\".swiftlet.gpu.v1.WatchQueueRequest\x1a#.swiftlet.gpu.v1.WatchQueueResponse\"%\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/v1/training/queue/stream0\x01\x12\x80\x01\n\x0cGetQueueItem\x12$.swiftlet.gpu.v1.GetQueueItemRequest\x1a\x1a.swiftlet.gpu.v1.QueueItem\".\x82\xd3\xe4\x93\x02(\x12&/api/v1/training/queue/{job_id}/status\x12\x86\x01\n\x0cProcessQueue\x12$.swiftlet.gpu.v1.ProcessQueueRequest\x1a%.swiftlet.gpu.v1.ProcessQueueResponse\")\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/training/queue/process:\x01*\x12\x89\x01\n\x0fRemoveQueueItem\x12\'.swiftlet.gpu.v1.RemoveQueueItemRequest\x1a$.swiftlet.gpu.v1.QueueActionResponse\"\'\x82\xd3\xe4\x93\x02!*\x1f/api/v1/training/queue/{job_id}\x12\x8d\x01\n\rMoveQueueItem\x12%.swiftlet.gpu.v1.MoveQueueItemRequest\x1a$.swiftlet.gpu.v1.QueueActionResponse\"/\x82\xd3\xe4\x93\x02)\"$/api/v1/training/queue/{job_id}/move:\x01*\x12\x8d\x01\n\rHoldQueueItem\x12%.swiftlet.gpu.v1.HoldQueueItemRequest\x1a$.swiftlet.gpu.v1.QueueActionResponse\"/\x82\xd3\xe4\x93\x02)\"$/api/v1/training/queue/{job_id}/hold:\x01*\x12\x96\x01\n\x10ReleaseQueueItem\x12(.swiftlet.gpu.v1.ReleaseQueueItemRequest\x1a$.swiftlet.gpu.v1.QueueActionResponse\"2\x82\xd3\xe4\x93\x02,\"\'/api/v1/training/queue/{job_id}/release:\x01*\x12\x8d\x01\n\x0eStartProcessor\x12&.swiftlet.gpu.v1.StartProcessorRequest\x1a .swiftlet.gpu.v1.ProcessorStatus\"1\x82\xd3\xe4\x93\x02+\"&/api/v1/training/queue/processor/start:\x01*\x12\x8a\x01\n\rStopProcessor\x12%.swiftlet.gpu.v1.StopProcessorRequest\x1a .swiftlet.gpu.v1.ProcessorStatus\"0\x82\xd3\xe4\x93\x02*\"%/api/v1/training/queue/processor/stop:\x01*\x12\x93\x01\n\x12GetProcessorStatus\x12*.swiftlet.gpu.v1.GetProcessorStatusRequest\x1a .swiftlet.gpu.v1.ProcessorStatus\"/\x82\xd3\xe4\x93\x02)\x12\'/api/v1/training/queue/processor/status\x12\x94\x01\n\x12GetPredictionScore\x12*.swiftlet.gpu.v1.GetPredictionScoreRequest\x1a .swiftlet.gpu.v1.PredictionScore\"0\x82\xd3\xe4\x93\x02*\x12(/api/v1/training/queue/predictions/score\x12\\\n\nGetMetrics\x12\".swiftlet.gpu.v1.GetMetricsRequest\x1a\x14.google.api.HttpBody\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/metrics/gpub\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -85,46 +85,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYSTEMMEMORY']._serialized_end=714
   _globals['_SYSTEMCPU']._serialized_start=716
   _globals['_SYSTEMCPU']._serialized_end=765
-  _globals['_GPUTOTALS']._serialized_start=767
-  _globals['_GPUTOTALS']._serialized_end=866
-  _globals['_LISTQUEUEREQUEST']._serialized_start=868
-  _globals['_LISTQUEUEREQUEST']._serialized_end=930
-  _globals['_LISTQUEUERESPONSE']._serialized_start=932
-  _globals['_LISTQUEUERESPONSE']._serialized_end=1022
-  _globals['_WATCHQUEUEREQUEST']._serialized_start=1024
-  _globals['_WATCHQUEUEREQUEST']._serialized_end=1065
-  _globals['_WATCHQUEUERESPONSE']._serialized_start=1068
-  _globals['_WATCHQUEUERESPONSE']._serialized_end=1216
-  _globals['_GETQUEUEITEMREQUEST']._serialized_start=1218
-  _globals['_GETQUEUEITEMREQUEST']._serialized_end=1255
-  _globals['_PROCESSQUEUEREQUEST']._serialized_start=1257
-  _globals['_PROCESSQUEUEREQUEST']._serialized_end=1298
-  _globals['_PROCESSQUEUERESPONSE']._serialized_start=1300
-  _globals['_PROCESSQUEUERESPONSE']._serialized_end=1384
-  _globals['_REMOVEQUEUEITEMREQUEST']._serialized_start=1386
-  _globals['_REMOVEQUEUEITEMREQUEST']._serialized_end=1446
-  _globals['_MOVEQUEUEITEMREQUEST']._serialized_start=1448
-  _globals['_MOVEQUEUEITEMREQUEST']._serialized_end=1542
-  _globals['_HOLDQUEUEITEMREQUEST']._serialized_start=1544
-  _globals['_HOLDQUEUEITEMREQUEST']._serialized_end=1602
-  _globals['_RELEASEQUEUEITEMREQUEST']._serialized_start=1604
-  _globals['_RELEASEQUEUEITEMREQUEST']._serialized_end=1665
-  _globals['_QUEUEACTIONRESPONSE']._serialized_start=1667
-  _globals['_QUEUEACTIONRESPONSE']._serialized_end=1721
-  _globals['_STARTPROCESSORREQUEST']._serialized_start=1723
-  _globals['_STARTPROCESSORREQUEST']._serialized_end=1766
-  _globals['_STOPPROCESSORREQUEST']._serialized_start=1768
-  _globals['_STOPPROCESSORREQUEST']._serialized_end=1810
-  _globals['_GETPROCESSORSTATUSREQUEST']._serialized_start=1812
-  _globals['_GETPROCESSORSTATUSREQUEST']._serialized_end=1839
-  _globals['_PROCESSORSTATUS']._serialized_start=1841
-  _globals['_PROCESSORSTATUS']._serialized_end=1938
-  _globals['_GETPREDICTIONSCOREREQUEST']._serialized_start=1940
-  _globals['_GETPREDICTIONSCOREREQUEST']._serialized_end=1967
-  _globals['_PREDICTIONSCORE']._serialized_start=1969
-  _globals['_PREDICTIONSCORE']._serialized_end=2058
-  _globals['_GETMETRICSREQUEST']._serialized_start=2060
-  _globals['_GETMETRICSREQUEST']._serialized_end=2079
-  _globals['_GPUSERVICE']._serialized_start=2082
-  _globals['_GPUSERVICE']._serialized_end=4235
+  _globals['_GPUTOTALS']._serialized_start=768
+  _globals['_GPUTOTALS']._serialized_end=937
+  _globals['_LISTQUEUEREQUEST']._serialized_start=939
+  _globals['_LISTQUEUEREQUEST']._serialized_end=1001
+  _globals['_LISTQUEUERESPONSE']._serialized_start=1003
+  _globals['_LISTQUEUERESPONSE']._serialized_end=1093
+  _globals['_WATCHQUEUEREQUEST']._serialized_start=1095
+  _globals['_WATCHQUEUEREQUEST']._serialized_end=1136
+  _globals['_WATCHQUEUERESPONSE']._serialized_start=1139
+  _globals['_WATCHQUEUERESPONSE']._serialized_end=1287
+  _globals['_GETQUEUEITEMREQUEST']._serialized_start=1289
+  _globals['_GETQUEUEITEMREQUEST']._serialized_end=1326
+  _globals['_PROCESSQUEUEREQUEST']._serialized_start=1328
+  _globals['_PROCESSQUEUEREQUEST']._serialized_end=1369
+  _globals['_PROCESSQUEUERESPONSE']._serialized_start=1371
+  _globals['_PROCESSQUEUERESPONSE']._serialized_end=1455
+  _globals['_REMOVEQUEUEITEMREQUEST']._serialized_start=1457
+  _globals['_REMOVEQUEUEITEMREQUEST']._serialized_end=1517
+  _globals['_MOVEQUEUEITEMREQUEST']._serialized_start=1519
+  _globals['_MOVEQUEUEITEMREQUEST']._serialized_end=1613
+  _globals['_HOLDQUEUEITEMREQUEST']._serialized_start=1615
+  _globals['_HOLDQUEUEITEMREQUEST']._serialized_end=1673
+  _globals['_RELEASEQUEUEITEMREQUEST']._serialized_start=1675
+  _globals['_RELEASEQUEUEITEMREQUEST']._serialized_end=1736
+  _globals['_QUEUEACTIONRESPONSE']._serialized_start=1738
+  _globals['_QUEUEACTIONRESPONSE']._serialized_end=1792
+  _globals['_STARTPROCESSORREQUEST']._serialized_start=1794
+  _globals['_STARTPROCESSORREQUEST']._serialized_end=1837
+  _globals['_STOPPROCESSORREQUEST']._serialized_start=1839
+  _globals['_STOPPROCESSORREQUEST']._serialized_end=1881
+  _globals['_GETPROCESSORSTATUSREQUEST']._serialized_start=1883
+  _globals['_GETPROCESSORSTATUSREQUEST']._serialized_end=1910
+  _globals['_PROCESSORSTATUS']._serialized_start=1912
+  _globals['_PROCESSORSTATUS']._serialized_end=2009
+  _globals['_GETPREDICTIONSCOREREQUEST']._serialized_start=2011
+  _globals['_GETPREDICTIONSCOREREQUEST']._serialized_end=2038
+  _globals['_PREDICTIONSCORE']._serialized_start=2040
+  _globals['_PREDICTIONSCORE']._serialized_end=2129
+  _globals['_GETMETRICSREQUEST']._serialized_start=2131
+  _globals['_GETMETRICSREQUEST']._serialized_end=2150
+  _globals['_GPUSERVICE']._serialized_start=2153
+  _globals['_GPUSERVICE']._serialized_end=4306
 # @@protoc_insertion_point(module_scope)

@@ -270,6 +270,9 @@ class GpuTotals(_message.Message):
     TOTAL_MEMORY_FIELD_NUMBER: _builtins.int
     USED_MEMORY_FIELD_NUMBER: _builtins.int
     MEMORY_USAGE_PERCENT_FIELD_NUMBER: _builtins.int
+    DRIVER_VERSION_FIELD_NUMBER: _builtins.int
+    CUDA_VERSION_FIELD_NUMBER: _builtins.int
+    DRIVER_PROBLEM_FIELD_NUMBER: _builtins.int
     count: _builtins.int
     """How many."""
     total_memory: _builtins.float
@@ -278,6 +281,12 @@ class GpuTotals(_message.Message):
     """In use."""
     memory_usage_percent: _builtins.float
     """Percent in use."""
+    driver_version: _builtins.str
+    """Version of the NVIDIA driver; empty without one."""
+    cuda_version: _builtins.str
+    """Version of CUDA that the driver has; empty without one."""
+    driver_problem: _builtins.str
+    """Why the driver doesn't answer, in its own words; empty while it does."""
     def __init__(
         self,
         *,
@@ -285,10 +294,13 @@ class GpuTotals(_message.Message):
         total_memory: _builtins.float = ...,
         used_memory: _builtins.float = ...,
         memory_usage_percent: _builtins.float = ...,
+        driver_version: _builtins.str = ...,
+        cuda_version: _builtins.str = ...,
+        driver_problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "memory_usage_percent", b"memory_usage_percent", "total_memory", b"total_memory", "used_memory", b"used_memory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "cuda_version", b"cuda_version", "driver_problem", b"driver_problem", "driver_version", b"driver_version", "memory_usage_percent", b"memory_usage_percent", "total_memory", b"total_memory", "used_memory", b"used_memory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
