@@ -21,7 +21,7 @@ from swiftletd.kernel.redis.keys import RUN_EVENTS
 from swiftletd.runner.events import events_of
 
 MIB = 80_000
-BEAT_S, ALIVE_S, LOOK_S = 5.0, 30.0, 1.0
+BEAT_S, ALIVE_S, LOOK_S, FIRST_WORD_S = 5.0, 30.0, 1.0, 1.0
 
 
 @dataclass(eq=False)
@@ -216,7 +216,7 @@ class Runner:
         self._machine, self._run, self._process, self._world = machine, run, process, machine.world
         self._keys, self._streams = Port(process, machine.keys), Port(process, machine.streams)
         self._done, self._told = asyncio.Event(), asyncio.Event()
-        self._wake = asyncio.Event()
+        self._wake, self._asked = asyncio.Event(), asyncio.Event()
 
     async def work(self):
         run, world = self._run, self._world
@@ -236,6 +236,11 @@ class Runner:
 
     async def _live(self):
         run, success = self._run, True
+        try:
+            async with asyncio.timeout(FIRST_WORD_S):
+                await self._asked.wait()
+        except TimeoutError:
+            pass
         started = self._world.loop.time()
         for step in run.steps_wanted:
             if run.stop or not await self._step(step, started):
@@ -307,6 +312,7 @@ class Runner:
             try:
                 if not ending and (word := await self._keys.beat(run.entry)):
                     run.stop = run.stop or word
+                self._asked.set()
                 events = run.events()
                 for event in events[told:]:
                     await self._streams.xadd(RUN_EVENTS, {"j": json.dumps(event), "type": event["type"]})

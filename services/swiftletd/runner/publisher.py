@@ -76,12 +76,17 @@ class Publisher:
         self._wake = threading.Event()
         self._urgent = threading.Event()
         self._ending = threading.Event()
+        self._asked = threading.Event()
         self._next_beat = 0.0
         self._failures = 0
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def ask_first(self, seconds: float) -> None:
+        """Wait until Redis was asked once whether the run is to stop, at most so long."""
+        self._asked.wait(seconds)
 
     def notify_log(self) -> None:
         """There are new lines in the log."""
@@ -191,6 +196,7 @@ class Publisher:
         )
         if isinstance(stop, str):
             self._on_stop(stop)
+        self._asked.set()
         check([stop, kept])
         self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
         self._save()

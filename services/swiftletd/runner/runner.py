@@ -23,6 +23,9 @@ from swiftletd.runner.stopping import StopRequest
 # So long a runner waits, after its run has ended, for a Redis that is away. The directory keeps it all
 # anyway: a runner that is started again says the rest.
 LINGER_SECONDS = 3600.0
+# So long a run that is about to begin waits for its first word from Redis: its lease can have ended while its
+# service was away. A Redis that is away doesn't keep it from running.
+FIRST_WORD_SECONDS = 1.0
 
 
 class Runner:
@@ -74,6 +77,7 @@ class Runner:
     def _work(self) -> None:
         success = False
         try:
+            self._publisher.ask_first(FIRST_WORD_SECONDS)
             self._stop.begin(self._spec.time_limit)
             success = self._run_steps()
         finally:

@@ -120,6 +120,14 @@ def test_a_run_that_is_stopped_before_it_begins_starts_nothing(run, redis_server
     assert [event["type"] for event in events(redis_server, story.name)] == ["run_ended"]
 
 
+def test_a_run_whose_lease_ended_before_it_begins_starts_nothing(run, redis_server):
+    story = run(steps=10_000)
+    by_redis(story, redis_server)
+    story.start()
+    assert story.wait()["stopped"] == "lease_revoked"
+    assert story.directory.child() is None
+
+
 def test_a_stop_between_the_steps_leaves_the_training_a_success(run):
     story = run(steps=3, fake={"orphans": 1, "orphans_ignore_sigterm": True}, grace_seconds=2)
     story.start()
