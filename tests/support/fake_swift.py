@@ -16,6 +16,7 @@ environment variable FAKE_SWIFT, or in a file fake_swift.json in the directory t
     version           "4.6" or "3.5": the flavour of the rows
     load_seconds      how long it imports before the first step
     crash_at          exit with 1 and a traceback before this step
+    memory_rows       run out of memory where more rows are trained at a time
     kill_at           die of SIGKILL before this step, as the OOM killer does it
     hang_at           print nothing more and never end, from this step on
     exit_code         leave with this code although all went well
@@ -106,7 +107,8 @@ class Training:
             self._save(step)
 
     def _misbehave(self, step: int) -> None:
-        if step == self._options("crash_at"):
+        too_large = 0 < self._options("memory_rows") < self._arguments.per_device_train_batch_size
+        if too_large or step == self._options("crash_at"):
             raise RuntimeError(
                 "[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory"
             )
@@ -267,6 +269,7 @@ def parse(words: list[str]) -> tuple[str, argparse.Namespace]:
         parser.add_argument(f"--{flag}", nargs="?", const="true", default="false")
     parser.add_argument("--save_only_model", default="false")
     parser.add_argument("--max_steps", type=int, default=20)
+    parser.add_argument("--per_device_train_batch_size", type=int, default=1)
     parser.add_argument("--logging_steps", type=int, default=5)
     parser.add_argument("--save_steps", type=int, default=10)
     parser.add_argument("--eval_steps", type=int, default=0)

@@ -70,6 +70,25 @@ def test_an_attempt_that_can_go_on_from_nothing_says_that_it_starts_over(
     assert "training.job.started_over" in kinds(fast, job_id)
 
 
+def test_a_training_that_ran_out_of_memory_is_tried_again_with_less(
+    fast: Suite, quick_job: dict[str, Any]
+) -> None:
+    (Path(quick_job["model_path"]) / "fake_swift.json").write_text('{"memory_rows": 2}')
+    params = {**quick_job["llm_params"], "batch_size": 8, "gradient_accumulation_steps": 1}
+    job_id = fast.create(**{**quick_job, "llm_params": params}, job_id="smaller", max_retries=2)
+    job = fast.wait_for(job_id, lambda job: job["status"] in ("completed", "failed"))
+
+    assert (job["status"], len(job["attempts"])) == ("completed", 3), job
+    told = job["train_params"]
+    assert (told["batch_size"], told["gradient_accumulation_steps"]) == (2, 4)
+    events = fast.get(f"/training/jobs/{job_id}/events")["events"]
+    changes = [event["message"] for event in events if event["type"] == "training.job.retried"]
+    assert ["batch_size 4 instead of 8" in changes[0], "batch_size 2 instead of 4" in changes[1]] == [
+        True,
+        True,
+    ]
+
+
 @pytest.mark.timeout(600)
 def test_the_real_trainer_goes_on_with_its_steps_and_its_schedule(real: Suite, tiny: Path) -> None:
     params = {**body(real, tiny)["llm_params"], "max_steps": 20, "save_steps": 10, "logging_steps": 1}

@@ -26,8 +26,10 @@ from swiftletd.training.domain.job import (
     move,
     with_attempt,
 )
+from swiftletd.training.domain.less_memory import Relief, relief
 
 RETRYABLE = frozenset(str(reason) for reason, worth in RETRY.items() if worth is Retry.AGAIN)
+CHANGEABLE = frozenset(str(reason) for reason, worth in RETRY.items() if worth is Retry.WITH_CHANGE)
 STOP_REASONS = {
     "time_limit": ("TIME_LIMIT", "The job ran into its time limit. Raise time_limit, or train fewer steps."),
     "lease_revoked": ("LEASE_REVOKED", "The GPUs were taken back while the job ran."),
@@ -188,12 +190,22 @@ def _ended_badly(job: Job, attempt: Attempt, result: StepResult, fault: Fault, n
         "failure_reason": fault.reason,
         "checkpoint_path": result.result_path or job.checkpoint_path,
     }
-    if fault.reason in RETRYABLE and len(job.attempts) <= job.max_retries:
-        again = move(job, State.PENDING, **common, submitted=True)
-        text = f"Attempt {attempt.number} ended ({fault.message}) Attempt {job.next_attempt} follows."
+    if retry := _retry(job, fault):
+        again = move(job, State.PENDING, **common, submitted=True, params=retry.params)
+        follows = f"Attempt {job.next_attempt} follows{retry.words and f', with {retry.words}'}."
+        text = f"Attempt {attempt.number} ended ({fault.message}) {follows}"
         return Change(again, (Happened(type="training.job.retried", message=text, effect=Submit()),))
     failed = move(job, State.FAILED, **common, completed_at=now)
     return Change(failed, (Happened(type="training.job.failed", message=fault.message),))
+
+
+def _retry(job: Job, fault: Fault) -> Relief | None:
+    """With which parameters to try again; None if that is of no use, or was done often enough."""
+    if len(job.attempts) > job.max_retries:
+        return None
+    if fault.reason in CHANGEABLE:
+        return relief(job.params)
+    return Relief(job.params, "") if fault.reason in RETRYABLE else None
 
 
 def exported(job: Job, entry: str, result: StepResult, fault: Fault | None, now: float) -> Change | None:
