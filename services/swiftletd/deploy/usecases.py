@@ -69,6 +69,7 @@ class Deploying:
         self._ports, self._patience, self._start_timeout = ports, patience, start_timeout
         self._logs = logs or ForgetfulRuns()
         self._routed: set[str] = set()  # deployments whose model servers answer
+        self._launching = asyncio.Lock()  # a grant and the recovery may want the same launch
 
     # ---------------------------------------------------------------- what clients ask for
 
@@ -117,12 +118,13 @@ class Deploying:
         self, key: str, once: Once[Deployment] = UNKEYED, *, port: int = 0, priority: int | None = None
     ) -> tuple[Deployment, Answer | None]:
         """Submit a deployment; harmless while it waits, starts or runs."""
+        wanted = port
 
         def decision(it: Deployment) -> Change | None:
             if it.state in RESTING and it.alive:
                 text = "Its model server is still being ended. Try again in a moment."
                 raise WrongState(key, it.state, "start", text)
-            change = decide.submit(it, port=port, priority=priority)
+            change = decide.submit(it, port=wanted, priority=priority)
             if change and not self._prober.free(change.deployment.port):
                 raise self._no_port(change.deployment.port)
             return change
@@ -130,7 +132,15 @@ class Deploying:
         it = await self.get(key)
         if it.submitted or it.alive:
             return await self.change(key, decision, once), None
+        wanted = port or await self._port_again(it)
         return await self._heard(it.entry(), lambda: self.change(key, decision, once))
+
+    async def _port_again(self, it: Deployment) -> int:
+        """The port that it had, or another one if somebody has that by now."""
+        is_ours = not it.over or it.port not in await self.store.ports()
+        if is_ours and self._prober.free(it.port):
+            return it.port
+        return next(iter(await self._candidates(0)), it.port)
 
     async def _heard(
         self, entry: str, act: Callable[[], Awaitable[Deployment]]
@@ -305,7 +315,8 @@ class Deploying:
         assert it.attempt
         entry = it.entry(it.attempt.number)
         try:
-            await self.servers.launch(it)
+            async with self._launching:
+                await self.servers.launch(it)
         except LaunchFailed as error:
             log.warning("launch_failed", deployment=it.id, error=str(error))
             if not await self._runs_anyway(entry):

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ LOCK_RETRY = 0.02
 
 def write_text(path: Path, text: str, *, sync: bool = False) -> None:
     """Replace the file by `text` at once; with `sync` it survives a power cut."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -32,12 +33,15 @@ __all__ = [
     "Process",
     "RunDir",
     "RunDirs",
+    "begin",
     "bury",
     "end_processes",
     "find_processes",
 ]
 
 CANCELLED, TIME_LIMIT, LEASE_REVOKED = "cancelled", "time_limit", "lease_revoked"
+# A runner that finds nothing left to end writes down the end of its run in a moment.
+WRITE_DOWN_SECONDS, LOOK_SECONDS = 10.0, 0.02
 STOP_WORDS: Final = frozenset({CANCELLED, TIME_LIMIT, LEASE_REVOKED})
 
 Record = dict[str, Any]
@@ -231,16 +235,36 @@ class RunDir:
         return found, offset
 
 
+def begin(launcher: Launcher, directory: RunDir, spec: Record) -> None:
+    """Write down what is to be done and start the runner.
+
+    Whoever comes second, at the same time or later, changes nothing. Raises OSError or LaunchError only if
+    no runner has begun here.
+    """
+    try:
+        if directory.spec() is None:
+            directory.write_spec(spec)
+        launcher.launch(directory.path)
+    except (OSError, LaunchError):
+        if not (directory.has_begun() or directory.is_alive()):
+            raise
+
+
 def bury(launcher: Launcher, directory: RunDir, grace: float) -> None:
     """End what a dead runner left behind, as `end_processes` does.
 
     Then a new runner writes down how the run ended and tells everybody: that gives its GPUs back at once,
-    and not when its lease has expired. Harmless where no runner ever began. Raises LaunchError.
+    and not when its lease has expired. The log is complete when this returns. Harmless where no runner
+    ever began. Raises LaunchError.
     """
     if spec := directory.spec():
         end_processes(spec["run"], grace)
-    if directory.has_begun():
-        launcher.launch(directory.path)
+    if not directory.has_begun():
+        return
+    launcher.launch(directory.path)
+    deadline = time.monotonic() + WRITE_DOWN_SECONDS
+    while directory.exit() is None and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
 
 
 class RunDirs:

@@ -90,6 +90,7 @@ class Training:
         self._logs, self._served = logs or ForgetfulRuns(), served
         self._answers, self._clock, self._patience = answers, clock, patience
         self._background: set[asyncio.Task[None]] = set()
+        self._launching = asyncio.Lock()  # a grant and the recovery may want the same launch
 
     # ---------------------------------------------------------------- what clients ask for
 
@@ -358,7 +359,8 @@ class Training:
             told = await self.hear(job.id, lambda job: decide.resumes(job, entry, checkpoint))
             job = told or job
         try:
-            await self.runs.launch_training(job, number, attempt.lease)
+            async with self._launching:
+                await self.runs.launch_training(job, number, attempt.lease)
         except LaunchFailed as error:
             log.warning("launch_failed", job=job.id, attempt=number, error=str(error))
             if not await self._runs_anyway(job.id, job.entry(number)):
@@ -367,12 +369,14 @@ class Training:
                 await self.hear(job.id, lambda job: decide.not_started(job, job.entry(number), fault, now))
             return
         fresh = await self.store.get(job.id)
-        if fresh is None or fresh.state is State.CANCELLED:  # stopped while it was being launched
+        # Stopped while it was being launched, or taken for one that can't be.
+        if fresh is None or fresh.state is State.CANCELLED or fresh.is_over(number):
             await self.runs.stop(job.id, job.entry(number), "cancelled")
 
     async def _launch_export(self, job: Job) -> None:
         try:
-            await self.runs.launch_export(job, job.export_entry())
+            async with self._launching:
+                await self.runs.launch_export(job, job.export_entry())
         except LaunchFailed as error:
             entry, now = job.export_entry(), self._clock.now()
             if not await self._runs_anyway(job.id, entry):

@@ -128,9 +128,7 @@ class LocalRuns:
             "steps": steps,
         }
         try:
-            if run.spec() is None:
-                run.write_spec(spec)
-            self._launcher.launch(run.path)
+            rundir.begin(self._launcher, run, spec)
         except (OSError, rundir.LaunchError) as error:
             raise LaunchFailed(str(error), "PROCESS_FAILED") from error
 

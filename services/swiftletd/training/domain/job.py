@@ -161,6 +161,10 @@ class Job:
         """Number of the latest attempt, or of the one to come where there was none."""
         return self.attempts[-1].number if self.attempts else self.next_attempt
 
+    def is_over(self, number: int) -> bool:
+        """Whether nothing of an attempt lives, as far as anybody knows."""
+        return any(attempt.number == number and attempt.run_over for attempt in self.attempts)
+
     def entry(self, attempt: int = 0) -> str:
         """Name of the run, the queue entry and the lease of an attempt; of the next one for 0."""
         return f"training-{self.id}-{attempt or self.next_attempt}"
