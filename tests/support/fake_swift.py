@@ -8,6 +8,7 @@ the standard library, so it starts fast.
 
     fake_swift.py sft --output_dir DIR --max_steps 20 --save_steps 10
     fake_swift.py -m swift.cli.export --adapters DIR/checkpoint-20 --output_dir MERGED
+    fake_swift.py -m swift.cli.deploy --model MODEL --served_model_name NAME --port 8001
 
 Flags of the real one that it does not know are ignored. How it misbehaves is told by a JSON object in the
 environment variable FAKE_SWIFT, or in a file fake_swift.json in the directory that --model names:
@@ -29,6 +30,7 @@ environment variable FAKE_SWIFT, or in a file fake_swift.json in the directory t
     print_lines       print so many lines at the start
     line_bytes        how long each is (80)
     nan_at            the loss is NaN from this step on
+    crash_after       a model server ends with a traceback so many seconds after it began to serve
 """
 
 from __future__ import annotations
@@ -254,7 +256,44 @@ def export(arguments: argparse.Namespace, options: Options) -> int:
     return options("export_exit_code")
 
 
-COMMANDS = {"sft": train, "pt": train, "rlhf": train, "export": export}
+def deploy(arguments: argparse.Namespace, options: Options) -> int:
+    """Serve for ever; as the real one, at the next free port where its own is taken."""
+    import threading
+
+    time.sleep(options("load_seconds"))
+    server = listen(arguments.host, arguments.port, arguments.served_model_name)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    where = f"http://{arguments.host}:{server.server_address[1]}"
+    print(f"INFO:     Uvicorn running on {where} (Press CTRL+C to quit)", file=sys.stderr, flush=True)
+    time.sleep(options("crash_after", 10**6))
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+
+def listen(host: str, port: int, name: str):
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = {"object": "list", "data": [{"id": name, "object": "model"}]}
+            body = json.dumps(found if self.path == "/v1/models" else {}).encode()
+            self.send_response(200 if self.path == "/v1/models" else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    for candidate in range(port, port + 100):
+        try:
+            return ThreadingHTTPServer((host, candidate), Handler)
+        except OSError:
+            continue
+    raise RuntimeError("no port is free")
+
+
+COMMANDS = {"sft": train, "pt": train, "rlhf": train, "export": export, "deploy": deploy}
 
 
 def parse(words: list[str]) -> tuple[str, argparse.Namespace]:
@@ -263,8 +302,10 @@ def parse(words: list[str]) -> tuple[str, argparse.Namespace]:
         words = [words[1].rpartition(".")[2], *words[2:]]
     parser = argparse.ArgumentParser(prog="fake_swift.py")
     parser.add_argument("command", choices=sorted(COMMANDS))
-    for flag in ("model", "output_dir", "adapters", "resume_from_checkpoint"):
+    for flag in ("model", "output_dir", "adapters", "resume_from_checkpoint", "served_model_name"):
         parser.add_argument(f"--{flag}", default="")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
     for flag in ("enable_jit_checkpoint", "exist_ok"):
         parser.add_argument(f"--{flag}", nargs="?", const="true", default="false")
     parser.add_argument("--save_only_model", default="false")

@@ -113,11 +113,15 @@ class Suite:
         ]
 
 
-def fake_trainer(directory: Path) -> Path:
-    """The Python of a trainer environment whose ms-swift is the double; flags are those of the real one."""
+def fake_trainer(directory: Path, real_model: Path | None = None) -> Path:
+    """The Python of a trainer environment whose ms-swift is the double; flags are those of the real one.
+
+    What is done with `real_model` is done by the real one.
+    """
     python = directory / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{FAKE_SWIFT}" "$@"\n')
+    real = f'case " $* " in *" {real_model} "*) exec "{TRAINER}" "$@";; esac\n' if real_model else ""
+    python.write_text(f'#!/bin/sh\n{real}exec "{sys.executable}" "{FAKE_SWIFT}" "$@"\n')
     python.chmod(0o755)
     packages = next(TRAINER.parent.parent.glob("lib/python3*/site-packages"))
     link = directory / "lib" / packages.parent.name / "site-packages"
