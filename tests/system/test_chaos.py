@@ -77,6 +77,7 @@ def test_nothing_is_lost_whatever_is_killed(shaken: Suite, real_model: RealModel
         lambda: _complaints(Aftermath(shaken, story, watchers), faults, tmp_path),
         QUIET_SECONDS,
     )
+    last_words(shaken, tmp_path)
     watchers.finish()
 
     # Then every job is in the state that its process gave it, and nothing is left

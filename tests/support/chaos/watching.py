@@ -30,6 +30,7 @@ class Watched:
     breaks: Counter[str] = field(default_factory=Counter)
     done: bool = False
     gone: bool = False  # the job was deleted meanwhile
+    open_at: float = 0.0  # when a stream was last opened or said something
 
 
 class Watchers:
@@ -74,7 +75,7 @@ class Watchers:
         self._follow(watched, "events", lambda message: [message["event"]] if "event" in message else [])
 
     def _follow(self, watched: Watched, what: str, items: Callable[[Any], list[Any]]) -> None:
-        token, moved = "", time.monotonic()
+        token, watched.open_at = "", time.monotonic()
         path = f"/training/jobs/{watched.job_id}/{what}/stream"
         timeout = httpx.Timeout(5, read=SILENT_SECONDS)
         with httpx.Client(base_url=f"http://127.0.0.1:{self._suite.port}{API}", timeout=timeout) as http:
@@ -82,13 +83,13 @@ class Watchers:
                 why = "the stream ended"
                 try:
                     for message in self._stream(http, path, watched, token):
-                        token, moved = message["resume_token"], time.monotonic()
+                        token, watched.open_at = message["resume_token"], time.monotonic()
                         watched.heard += items(message)
                         watched.done = message["done"]
                 except (httpx.HTTPError, json.JSONDecodeError) as error:
                     why = repr(error)
                     watched.breaks[type(error).__name__] += 1
-                waited = time.monotonic() - moved
+                waited = time.monotonic() - watched.open_at
                 assert waited < PATIENCE_SECONDS, f"{path} doesn't go on: {why}"
                 time.sleep(0.1)
 
@@ -100,9 +101,13 @@ class Watchers:
         watched.streams += 1
         with http.stream("GET", path, params=query) as reply:
             watched.gone = reply.status_code == httpx.codes.NOT_FOUND
-            if reply.status_code != httpx.codes.OK:
-                assert watched.gone or reply.status_code in NOT_NOW, f"{reply.status_code} {reply.read()!r}"
+            if watched.gone:
                 return
+            if reply.status_code != httpx.codes.OK:
+                text = f"{reply.status_code} {reply.read()!r}"
+                assert reply.status_code in NOT_NOW, text
+                raise httpx.HTTPStatusError(text, request=reply.request, response=reply)
+            watched.open_at = time.monotonic()
             for line in reply.iter_lines():
                 if line.startswith("data:"):
                     yield json.loads(line.removeprefix("data:"))
