@@ -68,6 +68,7 @@ def test_nothing_is_lost_whatever_is_killed(shaken: Suite, real_model: RealModel
     try:
         faults.inject(FAULTS)
     finally:
+        last_words(shaken, tmp_path)
         for client in clients:
             client.finish()
     quiet = Quiet(shaken, story)

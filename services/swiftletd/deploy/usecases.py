@@ -69,6 +69,7 @@ class Deploying:
         self._ports, self._patience, self._start_timeout = ports, patience, start_timeout
         self._logs = logs or ForgetfulRuns()
         self._routed: set[str] = set()  # deployments whose model servers answer
+        self._publishing = asyncio.Lock()
         self._launching = asyncio.Lock()  # a grant and the recovery may want the same launch
 
     # ---------------------------------------------------------------- what clients ask for
@@ -281,10 +282,11 @@ class Deploying:
 
     async def publish_routes(self) -> None:
         """Tell the gateway which model servers there are."""
-        unfinished = await self.store.unfinished()
-        self._routed &= {it.id for it in unfinished if it.alive and it.state not in RESTING}
-        self._routed |= {it.id for it in unfinished if it.state is State.RUNNING}
-        await self._routes.publish({it.id: it.port for it in unfinished if it.id in self._routed})
+        async with self._publishing:  # what was read first must not be written last
+            unfinished = await self.store.unfinished()
+            self._routed &= {it.id for it in unfinished if it.alive and it.state not in RESTING}
+            self._routed |= {it.id for it in unfinished if it.state is State.RUNNING}
+            await self._routes.publish({it.id: it.port for it in unfinished if it.id in self._routed})
 
     # ---------------------------------------------------------------- shared
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 
 from swiftletd.deploy.adapters.routes import ModelServer, document, publish
 
@@ -39,3 +40,12 @@ def test_what_is_published_can_be_read_and_is_written_once(tmp_path):
     assert publish(path, [])
     assert json.loads(path.read_text())["resources"] == []
     assert [file.name for file in path.parent.iterdir()] == ["model_servers.json"]
+
+
+def test_routes_that_are_published_at_once_are_whole(tmp_path):
+    path = tmp_path / "model_servers.json"
+    servers = [[ModelServer(deployment=f"d{n}", port=8001 + n)] for n in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda some: publish(path, some), servers))
+    assert json.loads(path.read_text()) in [document(some) for some in servers]
+    assert list(tmp_path.iterdir()) == [path]
