@@ -86,3 +86,11 @@ def test_grpc_repeats_calls_that_were_refused_as_unavailable_and_no_others():
 
     assert policy["retryableStatusCodes"] == ["UNAVAILABLE"]
     assert policy["maxAttempts"] == 5
+
+
+def test_grpc_repeats_single_calls_and_no_streams():
+    named = {(n["service"], n["method"]) for n in service_config(Retry())["methodConfig"][0]["name"]}
+    assert ("swiftlet.training.v1.TrainingService", "GetTrainingJob") in named
+    assert ("swiftlet.deploy.v1.DeployService", "StopDeployment") in named
+    assert ("swiftlet.gpu.v1.GpuService", "ListQueue") in named
+    assert not [method for _, method in named if method.startswith("Watch")]

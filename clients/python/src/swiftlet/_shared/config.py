@@ -11,6 +11,10 @@ from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
+from swiftlet.deploy.v1 import deploy_service_pb2
+from swiftlet.gpu.v1 import gpu_service_pb2
+from swiftlet.training.v1 import training_service_pb2
+
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 ADDRESS_VARIABLE = "SWIFTLET_ADDRESS"
 
@@ -107,4 +111,20 @@ def service_config(retry: Retry) -> dict[str, object]:
         "backoffMultiplier": 2,
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
-    return {"methodConfig": [{"name": [{}], "retryPolicy": policy}]}
+    return {"methodConfig": [{"name": _single_calls(), "retryPolicy": policy}]}
+
+
+def _single_calls() -> list[dict[str, str]]:
+    """All methods that answer once.
+
+    Not the streams: one that gRPC itself may repeat can hang for ever when its connection breaks, and they
+    are resumed by their tokens anyway.
+    """
+    files = (training_service_pb2, gpu_service_pb2, deploy_service_pb2)
+    services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+    return [
+        {"service": service.full_name, "method": method.name}
+        for service in services
+        for method in service.methods
+        if not method.server_streaming
+    ]
