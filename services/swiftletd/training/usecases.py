@@ -369,14 +369,12 @@ class Training:
                 await self.hear(job.id, lambda job: decide.not_started(job, job.entry(number), fault, now))
             return
         fresh = await self.store.get(job.id)
-        # Stopped while it was being launched, or taken for one that can't be.
-        if fresh is None or fresh.state is State.CANCELLED or fresh.is_over(number):
+        if fresh is None or fresh.state is State.CANCELLED or fresh.is_over(number):  # stopped meanwhile
             await self.runs.stop(job.id, job.entry(number), "cancelled")
 
     async def _launch_export(self, job: Job) -> None:
         try:
-            async with self._launching:
-                await self.runs.launch_export(job, job.export_entry())
+            await self.runs.launch_export(job, job.export_entry())
         except LaunchFailed as error:
             entry, now = job.export_entry(), self._clock.now()
             if not await self._runs_anyway(job.id, entry):
