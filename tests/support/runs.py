@@ -116,13 +116,13 @@ class FakeRun:
         )
 
     def processes(self) -> list[Any]:
-        return find_processes(self.name)
+        return find_processes(self.directory.path)
 
     def close(self) -> None:
         """Leave nothing behind, however the test went."""
         if self.directory.is_alive() and self.directory.runner() is not None:
             self.kill_runner()
-        assert end_processes(self.name, 0.1) == []
+        assert end_processes(self.directory.path, 0.1) == []
 
 
 def events(server: RedisServer, run: str) -> list[dict[str, Any]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from swiftletd.runner.lines import LineAssembler
 from swiftletd.runner.log import STDERR, STDOUT
-from swiftletd.runner.processes import MARK, environment, read_process
+from swiftletd.runner.processes import MARK, NAME_MARK, environment, read_process
 
 # All that a child gets of the runner's own environment; the rest comes from the spec.
 INHERITED = (
@@ -21,10 +22,12 @@ INHERITED = (
 _RANK = "LOCAL_RANK"
 
 
-def child_environment(run: str, wanted: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """What the child sees: little of ours, all of the spec, and the mark."""
+def child_environment(
+    run: str, directory: Path, wanted: Mapping[str, str], inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """What the child sees: little of ours, all of the spec, and the marks."""
     kept = {name: inherited[name] for name in INHERITED if name in inherited}
-    return {**kept, "PYTHONUNBUFFERED": "1", **wanted, MARK: run}
+    return {**kept, "PYTHONUNBUFFERED": "1", **wanted, NAME_MARK: run, MARK: str(directory)}
 
 
 class Output:

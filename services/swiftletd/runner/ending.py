@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from swiftletd.runner.child import Child, is_rank
 from swiftletd.runner.console import Console
@@ -32,16 +33,16 @@ class Ending:
     groups and parents it takes on. The mark in the environment finds it a second time.
     """
 
-    def __init__(self, run: str, console: Console) -> None:
-        self._run = run
+    def __init__(self, directory: Path, console: Console) -> None:
+        self._directory = directory
         self._console = console
 
     def living(self, child: Child | None = None) -> list[Process]:
         """What lives of the run now."""
         reap_orphans(but=child.pid if child is not None else 0)
-        if not has_children() and not of_run(self._run, all_pids()):
+        if not has_children() and not of_run(self._directory, all_pids()):
             return []
-        return select(all_processes(), self._run, below=os.getpid())
+        return select(all_processes(), self._directory, below=os.getpid())
 
     def ask(self, child: Child, *, trainers_only: bool, grace: float) -> None:
         """SIGTERM, and up to `grace` seconds for what it asks.

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from swiftletd.runner.processes import MARK
+from swiftletd.runner.processes import MARK, NAME_MARK
 from swiftletd.runner.title import ROOM
 
 # What `python -m swiftletd.runner --detach` leaves with.
@@ -150,7 +150,7 @@ class ForkServer:
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != MARK}
+    return {name: value for name, value in os.environ.items() if name not in {MARK, NAME_MARK}}
 
 
 def _open_log(path: Path) -> int:

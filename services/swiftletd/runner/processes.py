@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-# Every process of a run carries it in its environment.
-MARK = "SWIFTLET_RUN"
+# Every process of a run carries both in its environment: the name of the run, for the gpu service and for
+# people, and its directory, which tells it from a run of the same name in a suite beside this one.
+NAME_MARK, MARK = "SWIFTLET_RUN", "SWIFTLET_RUN_DIR"
 
 _PROC = "/proc"
 _PR_SET_CHILD_SUBREAPER = 36
@@ -104,9 +105,9 @@ def environment(pid: int) -> dict[str, str]:
     return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, _, value in pairs}
 
 
-def of_run(run: str, pids: Iterable[int]) -> set[int]:
-    """Those that carry the mark of this run."""
-    mark = f"\0{MARK}={run}\0".encode()
+def of_run(directory: Path, pids: Iterable[int]) -> set[int]:
+    """Those that carry the mark of the run with this directory."""
+    mark = b"\0" + os.fsencode(f"{MARK}={directory}") + b"\0"
     return {pid for pid in pids if mark in b"\0" + _read(pid, "environ") + b"\0"}
 
 

@@ -257,8 +257,8 @@ def bury(launcher: Launcher, directory: RunDir, grace: float) -> None:
     and not when its lease has expired. The log is complete when this returns. Harmless where no runner
     ever began. Raises LaunchError.
     """
-    if spec := directory.spec():
-        end_processes(spec["run"], grace)
+    if directory.spec():
+        end_processes(directory.path, grace)
     if not directory.has_begun():
         return
     launcher.launch(directory.path)

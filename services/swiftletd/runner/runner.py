@@ -43,7 +43,7 @@ class Runner:
         self._log = LogWriter(directory.path / "log")
         self._console = Console(self._log, self._publisher.notify_log)
         self._stop = StopRequest(directory, self._console.wake)
-        self._ending = Ending(spec.run, self._console)
+        self._ending = Ending(directory.path, self._console)
         self._reporter = Reporter(directory, self._publisher, self._console)
 
     def run(self) -> None:

@@ -90,7 +90,8 @@ class StepRunner:
         wanted = {
             name: fill(value, {"master_port": self._master_port}) for name, value in self._spec.env.items()
         }
-        child = Child(step.argv, cwd=step.cwd, env=child_environment(self._spec.run, wanted, os.environ))
+        marked = child_environment(self._spec.run, self._directory.path, wanted, os.environ)
+        child = Child(step.argv, cwd=step.cwd, env=marked)
         self._console.follow(child)
         self._console.say(f"Step {step.name} started as process {child.pid}.")
         record = {

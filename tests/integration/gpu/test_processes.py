@@ -18,10 +18,14 @@ SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep
 def start():
     started = []
 
-    def launch(run, **environment):
+    def launch(run, home="/home/ours"):
         child = subprocess.Popen(
             SLEEP,
-            env={"PATH": os.environ["PATH"], "SWIFTLET_RUN": run, **environment},
+            env={
+                "PATH": os.environ["PATH"],
+                "SWIFTLET_RUN": run,
+                "SWIFTLET_RUN_DIR": f"{home}/runs/training/a/1",
+            },
             stdout=subprocess.PIPE,
         )
         assert child.stdout.readline() == b"up\n"
@@ -48,7 +52,7 @@ async def test_processes_are_found_by_their_mark_and_ended_by_their_time(start):
 
 
 async def test_a_process_of_another_suite_is_nobodys(start):
-    child = start("training-a-1", SWIFTLET_HOME="/home/theirs")
+    child = start("training-a-1", "/home/theirs")
     processes = MarkedProcesses("/home/ours")
     assert child.pid not in (await processes.of_runs()).get("training-a-1", [])
     assert processes.describe(child.pid, 0).run == ""

@@ -16,7 +16,7 @@ from support.runs import FAKE_SWIFT, TAIL, events, followed_log, log_on_disk
 from support.waiting import eventually
 from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.runner.ports import FIRST, LAST
-from swiftletd.runner.processes import MARK, environment, read_process
+from swiftletd.runner.processes import MARK, NAME_MARK, environment, read_process
 from swiftletd.runner.rundir import LaunchError
 
 
@@ -196,7 +196,7 @@ def test_what_a_child_gets_of_the_world(run, monkeypatch):
     port, master, *rest = seen["words"]
     assert (port, rest) == ("8123", ['{"a": 1}', "two words; $HOME"])
     assert FIRST <= int(master) <= LAST
-    assert seen["env"] == {"MASTER_PORT": master, "MINE": '{"a": "{port}"}', MARK: story.name}
+    assert seen["env"] == {"MASTER_PORT": master, "MINE": '{"a": "{port}"}', NAME_MARK: story.name}
     assert seen["leads"]
     assert seen["cwd"] == str(story.directory.path)
 

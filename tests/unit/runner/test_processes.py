@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -31,8 +32,8 @@ DEAF = (
 
 
 @pytest.fixture
-def run() -> str:
-    return f"training-{uuid.uuid4().hex}-1"
+def run() -> Path:
+    return Path("/runs") / uuid.uuid4().hex / "1"
 
 
 @pytest.fixture
@@ -42,12 +43,12 @@ def start(run):
     def start_marked(code: str = SLEEP) -> subprocess.Popen:
         process = subprocess.Popen(
             [sys.executable, "-c", code],
-            env={**os.environ, MARK: run},
+            env={**os.environ, MARK: str(run)},
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
         started.append(process)
-        eventually(lambda: environment(process.pid).get(MARK) == run, "the mark did not show")
+        eventually(lambda: environment(process.pid).get(MARK) == str(run), "the mark did not show")
         return process
 
     yield start_marked
@@ -90,8 +91,9 @@ def test_a_later_process_with_the_same_pid_is_another(start):
 
 
 def test_a_zombie_is_not_alive(start):
-    child = start("pass")
+    child = start()
     known = read_process(child.pid)
+    child.kill()
     eventually(lambda: known is None or not is_alive(known.pid, known.start_time), "the child did not end")
 
 
@@ -107,13 +109,14 @@ def test_a_run_is_found_and_ended_wherever_its_processes_are(start, run):
 
 def test_a_run_whose_name_only_begins_alike_is_left_alone(start, run):
     other = start()
-    assert end_processes(run[:-1], 0.1) == []
+    assert end_processes(run.parent, 0.1) == []
     assert other.poll() is None
 
 
 def test_who_asks_is_spared_even_with_the_mark(run):
-    code = f"from swiftletd.runner.rundir import end_processes; print(end_processes({run!r}, 0.1))"
+    code = "from pathlib import Path; from swiftletd.runner.rundir import end_processes; "
+    code += f"print(end_processes(Path({str(run)!r}), 0.1))"
     asked = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, MARK: run}, capture_output=True, check=True
+        [sys.executable, "-c", code], env={**os.environ, MARK: str(run)}, capture_output=True, check=True
     )
     assert asked.stdout == b"[]\n"

@@ -12,14 +12,13 @@ from swiftletd.gpu.ports import Process
 from swiftletd.runner import processes as proc
 
 UNKNOWN = "?"
-HOME = "SWIFTLET_HOME"
 
 
 class MarkedProcesses:
-    """`home` is the home of this suite: processes that name another one belong to a suite beside it."""
+    """`home` is the home of this suite: processes of runs elsewhere belong to a suite beside it."""
 
     def __init__(self, home: str) -> None:
-        self._home = home
+        self._runs = f"{home}/runs/"
 
     async def of_runs(self) -> Mapping[str, Sequence[int]]:
         return await asyncio.to_thread(self._of_runs)
@@ -30,7 +29,8 @@ class MarkedProcesses:
     def run_of(self, pid: int) -> str:
         """The run that a process belongs to; empty if it is nobody's or can't be looked into."""
         environment = proc.environment(pid)
-        return environment.get(proc.MARK, "") if environment.get(HOME, self._home) == self._home else ""
+        ours = environment.get(proc.MARK, "").startswith(self._runs)
+        return environment.get(proc.NAME_MARK, "") if ours else ""
 
     def describe(self, pid: int, memory_mib: int) -> Process:
         """Who a process is; what can't be found out is "?"."""
@@ -54,10 +54,10 @@ class MarkedProcesses:
     def _end(self, run: str, since: float, until: float) -> int:
         """Known by pid and start time, so that a pid which was given out again is never hit.
 
-        A later process with the same mark is of a suite beside ours that has a job of the same name.
+        A later process with the same mark is of a later run of the same name.
         """
         table = proc.all_processes()
-        marked = [pid for pid in proc.of_run(run, table) if self.run_of(pid) == run]
+        marked = [pid for pid in table if self.run_of(pid) == run]
         pids = [pid for pid in marked if since <= _started(pid) <= until]
         return sum(proc.send(table[pid], signal.SIGKILL) for pid in pids)
 
