@@ -82,7 +82,7 @@ def runs_alive(suite: Suite, *, but: Collection[str] = ()) -> list[psutil.Proces
 
 
 class Quiet:
-    """Whether every job has ended, with its export, every deployment rests or serves, and so do processes."""
+    """Whether jobs and their exports have ended, deleted ones are gone, and deployments rest or serve."""
 
     def __init__(self, suite: Suite, story: Story) -> None:
         self._suite, self._story = suite, story
@@ -94,6 +94,12 @@ class Quiet:
             if not _has_ended(self._suite.job(job_id)):
                 return False
             self._ended.add(job_id)
+        if any(
+            job_directory(self._suite, key).exists()
+            for key, it in self._story.trainings.items()
+            if it.deleted
+        ):
+            return False
         get = self._suite.get
         states = {key: get(f"/deploy/jobs/{key}")["status"] for key in self._story.servers}
         if get("/training/queue")["queue_items"] or not set(states.values()) <= {"running", *END}:
@@ -101,6 +107,11 @@ class Quiet:
         serving = {key for key, state in states.items() if state == "running"}
         taken = [gpu for gpu in get("/training/gpus")["gpus"] if not gpu["available"]]
         return len(taken) == len(serving) and not runs_alive(self._suite, but=serving)
+
+
+def job_directory(suite: Suite, job_id: str) -> Path:
+    """Where the runs of a job are."""
+    return suite.home / "h" / "runs" / "training" / job_id
 
 
 def _has_ended(job: Any) -> bool:
