@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import socket
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+import psutil
+
 from support.chaos.aftermath import Aftermath, runs_alive
 from support.chaos.runs import DEPLOY, Ran
+from swiftletd.runner.processes import MARK, environment
 
 
 def one_owner(after: Aftermath) -> Iterator[str]:
@@ -61,17 +63,23 @@ def _port(run: Ran) -> int:
 
 
 def ports_are_free(after: Aftermath) -> Iterator[str]:
-    """A port is leased to a deployment that serves, or free; and what is free can be bound."""
+    """A port is leased to a deployment that serves, or free; and where it is free nobody of ours listens."""
     serving = {it["deploy_port"]: key for key, it in after.serving().items()}
     leased = {int(p): key.decode() for p, key in after.redis.hgetall("swiftlet:{deploy}:ports").items()}
     if leased != serving:
         yield f"ports are leased to {leased}, those that serve are {serving}"
     used = {_port(run) for run in after.runs.values() if run.kind == DEPLOY}
-    for port in used - serving.keys():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                yield f"somebody listens at port {port}, which is leased to nobody"
+    # Suites beside this one have ports of the same range.
+    for pid, port in _listeners():
+        ours = environment(pid).get(MARK, "").startswith(str(after.suite.home))
+        if ours and port in used - serving.keys():
+            yield f"{pid} listens at port {port}, which is leased to nobody"
+
+
+def _listeners() -> Iterator[tuple[int, int]]:
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.pid:
+            yield connection.pid, connection.laddr.port
 
 
 def nothing_left(after: Aftermath) -> Iterator[str]:
