@@ -71,6 +71,7 @@ def test_a_log_that_was_removed_says_so_and_a_deleted_job_leaves_nothing(
 
 def assert_a_model_servers_log_goes(suite: Suite, model: Path) -> None:
     (model / "config.json").write_text("{}")
+    (model / "fake_swift.json").write_text('{"crash_after": 0.5}')
     asked = {"model_path": str(model), "auto_start": True}
     deployment = suite.api.post(f"{API}/deploy/jobs", json=asked).json()["job_id"]
     path = f"/deploy/jobs/{deployment}"

@@ -63,6 +63,15 @@ class Rest:
     async def hold(self, job):
         assert (await self._http.post(f"/queue/{job}/hold")).status_code == httpx.codes.OK
 
+    async def foretold(self):
+        """Until the future was looked into since the last change: a busy machine puts that off a while."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                tonight, held = await self.item("tonight"), await self.item("held")
+                if tonight["predicted_start_p50"] and not held["predicted_start_p50"]:
+                    return
+                await asyncio.sleep(0.1)
+
     async def up(self):
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -95,6 +104,7 @@ async def rest(service):
     try:
         await made.up()
         await made.hold("held")
+        await made.foretold()
         yield made
     finally:
         await made.close()
