@@ -16,6 +16,7 @@ import psutil
 
 from support.redis import free_port
 from support.waiting import eventually
+from swiftletd.runner.processes import MARK, environment
 
 ROOT = Path(__file__).parents[2]
 SWIFTLETD = Path(sys.executable).with_name("swiftletd")
@@ -107,9 +108,12 @@ class Suite:
         )
 
     def processes(self) -> list[psutil.Process]:
-        """Everything that runs out of this home."""
+        """Everything that runs out of this home: by its words, or by the mark of its run."""
+        home = str(self.home)
         return [
-            p for p in psutil.process_iter(["cmdline"]) if str(self.home) in " ".join(p.info["cmdline"] or ())
+            p
+            for p in psutil.process_iter(["cmdline"])
+            if home in " ".join(p.info["cmdline"] or ()) or environment(p.pid).get(MARK, "").startswith(home)
         ]
 
 

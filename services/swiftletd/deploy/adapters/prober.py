@@ -26,10 +26,11 @@ class HttpProber:
         return reply.status_code == httpx.codes.OK and served_model_name in names
 
     def free(self, port: int) -> bool:
+        """As ms-swift looks: on all addresses, and a port that a server left less than a minute ago, with
+        connections open, is not free. It would take the next one, and nobody would find it there."""
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind(("", port))  # nothing listens
             except OSError:
                 return False
         return True
