@@ -32,6 +32,8 @@ from google.protobuf import json_format
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from load.world import prepare
+
 from support.suite import API, Suite, fake_trainer
 from swiftlet.training.v1 import training_service_pb2 as pb
 from swiftlet.training.v1 import training_service_pb2_grpc as rpc
@@ -82,7 +84,8 @@ class Cluster:
             "machines": [{"name": "here", "gpus": [{"name": "Double", "memory_mib": 81_920, "count": 12}]}]
         }
         (home / "inventory.json").write_text(json.dumps(inventory))
-        self._prepare()
+        self.sleep(0)
+        prepare(self.home)
         environment = {"TRAINER_PYTHON": str(python), "GPU_INVENTORY": str(home / "inventory.json")}
         self.suite = Suite(home, {**environment, "LOG_LEVEL": "WARNING"})
         self.body = {
@@ -93,19 +96,6 @@ class Cluster:
             # The pre-flight sees to it that the checkpoints of all jobs that wait have room on the disk.
             "llm_params": {**MODEL, "tuner_type": "full", "save_total_limit": 1},
         }
-
-    def _prepare(self) -> None:
-        """A model directory and a data set that pass the pre-flight."""
-        self.sleep(0)
-        model = self.home / "model"
-        model.mkdir()
-        config = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
-        (model / "config.json").write_text(json.dumps(config))
-        (model / "tokenizer.json").write_text("{}")
-        header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
-        (model / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 4)
-        row = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
-        (self.home / "train.jsonl").write_text((json.dumps(row) + "\n") * 500)
 
     def sleep(self, seconds: float) -> None:
         """So long do jobs sleep that start from now on."""
