@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -48,7 +49,7 @@ class Caller:
         return reply, reply.text
 
 
-class Client:
+class Client(ABC):
     """Does something every `pause` seconds or so, in a thread of its own, until it is told to end."""
 
     def __init__(self, suite: Suite, name: str, seed: int, pause: float) -> None:
@@ -58,11 +59,11 @@ class Client:
         self._thread = ThreadPoolExecutor(1)
         self._work: Future[None] | None = None
 
+    @abstractmethod
     def act(self) -> None:
         """What it does each time."""
-        raise NotImplementedError
 
-    def conclude(self) -> None:
+    def conclude(self) -> None:  # noqa: B027 - not every client has something left to do
         """What is still to be done when it is told to end."""
 
     def start(self) -> None:
