@@ -130,9 +130,9 @@ def test_nothing_of_two_real_ranks_is_left(new_run, redis_server, tiny):
     eventually(lambda: story.directory.exit() is not None, "it did not end", story.story, seconds=180)
     (step,) = story.directory.steps()
     assert step["stopped"] == "cancelled", story.story()
-    # The ranks of ms-swift 4.6 may hear the signal at different steps. Then one saves and the others wait
-    # for it, until the time of grace is over.
-    assert step["exit_code"] in {0, -9}, story.story()
+    # The ranks of ms-swift 4.6 may hear the signal at different steps. Then one saves and the others wait for
+    # it, until they lose each other (torchrun ends with 1) or the time of grace is over: not the runner's to
+    # promise. That nothing is left is.
     if step["exit_code"] == 0:
         assert (Path(step["result_path"]) / "optimizer.pt").exists()
     assert story.processes() == []
