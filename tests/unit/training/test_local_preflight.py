@@ -109,6 +109,7 @@ async def test_a_repeated_check_needs_no_thread_and_no_reading(
 ):
     monkeypatch.setattr("swiftletd.training.adapters.preflight.kept.TICK_NS", -(10**12))  # all has settled
     monkeypatch.setattr("swiftletd.training.adapters.preflight.check.is_local", lambda path: True)
+    monkeypatch.setattr("swiftletd.training.adapters.preflight.moment.MOMENT_SECONDS", 0.0)
     plain = job(params={})
     asked = preflight(base, python)
     first = await asked.check(plain, "llm_params")

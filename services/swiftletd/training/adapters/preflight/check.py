@@ -52,7 +52,7 @@ class LocalPreflight:
         reading = self._reads and (_names_more(job) or not self._schema.is_known())
         if self._locality.knows(places) and not reading:
             try:
-                return self._check(job, block, self._reader.quick())
+                return self._check(job, block, self._reader.quick)
             except NotKept:
                 pass
         checked, local = await asyncio.to_thread(self._check_anywhere, job, block)
@@ -75,7 +75,7 @@ class LocalPreflight:
             model_path=checked.model_path,
             data_path=checked.data_path,
             output_dir=checked.output_dir,
-            params=to_dict(checked.params),
+            params=job.params if checked.params is order.params else to_dict(checked.params),
             disk_needed=facts.disk_needed,
         )
 

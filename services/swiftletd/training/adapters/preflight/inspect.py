@@ -42,7 +42,7 @@ def confine(order: Order, places: Places) -> Order:
     """Only make paths absolute and keep the results below the roots. Raises InvalidParams."""
     absolute = resolved(order, places)
     faults = _placeholders(order)
-    if text := _output_fault(absolute.output_dir, places):
+    if text := _output_fault(absolute.output_dir, places, output_fault):
         faults.append(Violation("output_dir", text, "PATH_NOT_USABLE"))
     if faults:
         raise InvalidParams(faults)
@@ -91,7 +91,7 @@ class _Inspection:
         if not text.startswith("/"):
             self._hub_id(text, at, is_hub_model)
             return None
-        model = self._guarded(at, lambda: self._reader.model(Path(text), at))
+        model = self._guarded(at, lambda: self._reader.model(text, at))
         self.faults += model.faults if model else ()
         return model
 
@@ -119,7 +119,7 @@ class _Inspection:
         media = self._order.params.trainer_type is TrainerType.MLLM
         algorithm = self._order.params.rlhf_type if self._order.method is Method.RLHF else None
         look = Look(need=Need(method=self._order.method, rlhf_type=algorithm), rows=self._rows, media=media)
-        dataset = self._guarded(at, lambda: self._reader.dataset(Path(path), at, look))
+        dataset = self._guarded(at, lambda: self._reader.dataset(path, at, look))
         self.faults += dataset.faults if dataset else ()
         return dataset
 
@@ -145,7 +145,7 @@ class _Inspection:
     def _output(self, model: LocalModel | None) -> int:
         """The bytes that the results will take, 0 where the model's size is not known."""
         path, order = self._order.output_dir, self._order
-        if text := _output_fault(path, self._places):
+        if text := _output_fault(path, self._places, self._reader.output_fault):
             self.faults.append(Violation("output_dir", text, "PATH_NOT_USABLE"))
             return 0
         if model is None:
@@ -187,9 +187,9 @@ def _placeholders(order: Order) -> list[Violation]:
     ]
 
 
-def _output_fault(path: str, places: Places) -> str:
+def _output_fault(path: str, places: Places, look: Callable[[str, Places], str]) -> str:
     try:
-        return output_fault(path, places)
+        return look(path, places)
     except (OSError, ValueError) as error:
         return _words(error)
 

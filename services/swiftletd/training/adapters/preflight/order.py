@@ -40,21 +40,27 @@ class Facts:
 
 def resolved(order: Order, places: Places) -> Order:
     """The order with each local path made absolute; hub ids stay as they are."""
-    params = order.params
-    changes = {
-        "val_dataset": tuple(_data(text, places) for text in params.val_dataset or ()) or None,
-        "ref_model": params.ref_model and _path(params.ref_model, places),
-        "resume_from_checkpoint": params.resume_from_checkpoint
-        and _always(params.resume_from_checkpoint, places),
-        "deepspeed": params.deepspeed and _preset_or_path(params.deepspeed, places),
-    }
     return replace(
         order,
-        params=params.model_copy(update=changes),
+        params=_resolved_params(order.params, places),
         model_path=_path(order.model_path, places),
         data_path=_data(order.data_path, places),
         output_dir=_always(order.output_dir, places),
     )
+
+
+def _resolved_params(params: BaseTrainingParams, places: Places) -> BaseTrainingParams:
+    """The very same object where no parameter names a path."""
+    changes: dict[str, object] = {}
+    if params.val_dataset is not None:
+        changes["val_dataset"] = tuple(_data(text, places) for text in params.val_dataset) or None
+    if params.ref_model:
+        changes["ref_model"] = _path(params.ref_model, places)
+    if params.resume_from_checkpoint:
+        changes["resume_from_checkpoint"] = _always(params.resume_from_checkpoint, places)
+    if params.deepspeed:
+        changes["deepspeed"] = _preset_or_path(params.deepspeed, places)
+    return params.model_copy(update=changes) if changes else params
 
 
 def _path(text: str, places: Places) -> str:
