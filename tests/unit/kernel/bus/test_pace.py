@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+import pytest
+
+from simulation.loop import VirtualLoop
 from swiftletd.kernel.bus.pace import Pace
 
 
-async def test_readings_begin_apart_and_the_first_waits_for_nothing() -> None:
-    loop, pace, calm = asyncio.get_running_loop(), Pace(0.02), 0.02
-    before = loop.time()
-    first = pace.wait()
-    try:
-        first.send(None)
-    except StopIteration:
-        pass
-    else:
-        raise AssertionError("it waited")
+def readings(pauses: Sequence[float]) -> list[float]:
+    """When readings begin, in milliseconds; so many seconds after each one, the next is wanted."""
 
-    for _ in range(3):
-        await pace.wait()
+    async def read() -> list[float]:
+        loop, pace, began = asyncio.get_running_loop(), Pace(0.005, 0.02), []
+        for pause in pauses:
+            await pace.wait()
+            began.append(round(loop.time() * 1000))
+            await asyncio.sleep(pause)
+        return began
 
-    assert loop.time() - before >= 3 * calm - 0.005  # timers may be early by their resolution
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(lambda: 0.0)) as runner:
+        return runner.run(read())
 
 
-async def test_time_that_has_passed_is_not_waited_for_again() -> None:
-    pace = Pace(0.02)
-    await pace.wait()
-    await asyncio.sleep(0.03)
-
-    late = pace.wait()
-    try:
-        late.send(None)
-    except StopIteration:
-        return
-    raise AssertionError("it waited")
+@pytest.mark.parametrize(
+    ("pauses", "began"),
+    [
+        ([0, 0], [0, 5]),  # the first waits for nothing
+        ([0, 0, 0, 0, 0, 0], [0, 5, 15, 35, 55, 75]),  # a burst that goes on is read in larger parts
+        ([0.003, 0.003], [0, 5]),  # time that has passed is not waited for again
+        ([0.03, 0.03, 0.03], [0, 30, 60]),
+        (
+            [0, 0, 0, 0.05, 0, 0],
+            [0, 5, 15, 35, 85, 90],
+        ),  # after a burst, the next one begins as the first did
+    ],
+)
+def test_readings(pauses: Sequence[float], began: Sequence[float]):
+    assert readings(pauses) == began
