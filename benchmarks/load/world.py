@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -20,7 +19,7 @@ from swiftlet.training.v1 import training_service_pb2 as pb
 from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.redis.client import connect
 from swiftletd.training.adapters.store import RedisJobStore
-from swiftletd.training.domain.job import Change, Job, State
+from swiftletd.training.domain.job import Change, Job, State, changed
 from swiftletd.training.wire.requests import to_new_job
 
 AT_ONCE = 128  # writes of stored jobs that are under way
@@ -91,9 +90,9 @@ def fill(suite: Suite, number: int) -> None:
     """Store completed jobs until there are so many, by the script of the service, without their events."""
     missing = number - suite.get("/training/jobs", size=1)["total"]
     if missing > 0:
-        job = to_new_job(message(suite.home, start=False), time.time(), 3600.0)
+        job, _ = to_new_job(message(suite.home, start=False), time.time(), 3600.0)
         url = f"unix://{suite.home / 'h' / 'run' / 'redis.sock'}?db=0"
-        asyncio.run(_store(url, replace(job, state=State.COMPLETED, settled=True), missing))
+        asyncio.run(_store(url, changed(job, state=State.COMPLETED, settled=True), missing))
 
 
 async def _store(url: str, job: Job, number: int) -> None:
@@ -102,7 +101,7 @@ async def _store(url: str, job: Job, number: int) -> None:
 
         async def some(first: int) -> None:
             for n in range(first, number, AT_ONCE):
-                kept = replace(job, id=f"stored-{job.id}-{n}", created_at=job.created_at + n * 1e-6)
+                kept = changed(job, id=f"stored-{job.id}-{n}", created_at=job.created_at + n * 1e-6)
                 await store.commit(None, Change(kept))
 
         await asyncio.gather(*(some(first) for first in range(AT_ONCE)))

@@ -27,6 +27,7 @@ from swiftletd.training.domain.job import (
     Lease,
     State,
     attempt_of_entry,
+    changed,
 )
 from swiftletd.training.ports import (
     Answer,
@@ -103,10 +104,9 @@ class Training:
 
     async def named(self, job: Job) -> Job:
         """A new job whose id a client chose. Raises AlreadyExists."""
-        number = await self.store.first_attempt(job.id)
-        if not number:
-            raise AlreadyExists("training job", job.id)
-        return replace(job, next_attempt=number)
+        if number := await self.store.first_attempt(job.id):
+            return changed(job, next_attempt=number)
+        raise AlreadyExists("training job", job.id)
 
     async def create(
         self, job: Job, once: Once[Job] = UNKEYED, *, auto_start: bool
@@ -117,7 +117,7 @@ class Training:
             return await self._keep(created, once), None
         submitted = decide.submit(job)
         assert submitted
-        both = Change(replace(submitted.job, version=1), (*created.events, *submitted.events))
+        both = Change(changed(submitted.job, version=1), (*created.events, *submitted.events))
         return await self._heard(job.entry(), lambda: self._keep(both, once))
 
     async def _keep(self, change: Change, once: Once[Job]) -> Job:
@@ -278,8 +278,7 @@ class Training:
 
     async def _explain(self, job_id: str, entry: str, result: decide.StepResult) -> decide.Fault:
         tail = await self.runs.log_tail(job_id, entry)
-        signal = -result.exit_code if result.exit_code < 0 else None
-        found = diagnose(tail, result.exit_code, signal)
+        found = diagnose(tail, result.exit_code, -result.exit_code if result.exit_code < 0 else None)
         return decide.Fault(reason=found.reason, message=found.sentence)
 
     # ---------------------------------------------------------------- recovery
@@ -373,10 +372,11 @@ class Training:
             await self.runs.stop(job.id, job.entry(number), "cancelled")
 
     async def _launch_export(self, job: Job) -> None:
+        entry = job.export_entry()
         try:
-            await self.runs.launch_export(job, job.export_entry())
+            await self.runs.launch_export(job, entry)
         except LaunchFailed as error:
-            entry, now = job.export_entry(), self._clock.now()
+            now = self._clock.now()
             if not await self._runs_anyway(job.id, entry):
                 fault = decide.Fault(reason=error.reason, message=str(error))
                 lost = decide.StepResult(step="export", success=False, exit_code=-1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +17,7 @@ from swiftletd.kernel.redis.client import connect
 from swiftletd.kernel.redis.marks import TTL
 from swiftletd.training.adapters.store import RedisJobStore
 from swiftletd.training.domain import decide
-from swiftletd.training.domain.job import Change, Happened, Job, State
+from swiftletd.training.domain.job import Change, Happened, Job, State, changed
 from swiftletd.training.domain.param_fields import Method, TrainerType
 from swiftletd.training.ports import Filter, JobStore, Place, Stale
 from swiftletd.training.wire.pages import page_begin, page_token
@@ -39,7 +38,7 @@ def a_job(key: str, created_at: float = 1.0, **changes: object) -> Job:
         params={"lora_rank": 8},
         created_at=created_at,
     )
-    return replace(fresh, **changes)
+    return changed(fresh, **changes)
 
 
 def created(job: Job) -> Change:
@@ -112,7 +111,7 @@ async def test_a_purge_is_begun_once_and_not_while_a_job_runs(store: JobStore, m
     assert await store.purging() == 2_000_000
     await store.purged(2_000_000)
     assert await store.purging() == 0
-    running = replace(job, state=State.RUNNING, version=2)
+    running = changed(job, state=State.RUNNING, version=2)
     await store.commit(job, Change(running))
     with pytest.raises(Stale):
         await store.purge(2_000_000)
@@ -124,7 +123,7 @@ async def test_a_deleted_job_is_gone_from_everywhere_and_cannot_be_committed(
     job = a_job("a")
     await store.commit(None, created(job))
     with pytest.raises(Stale):
-        await store.delete(replace(job, version=9), created(job))
+        await store.delete(changed(job, version=9), created(job))
     await store.delete(job, created(job), once("gone"))
     assert await store.get("a") is None
     assert (await store.history("a", 10))[1] == 0

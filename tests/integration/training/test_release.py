@@ -19,7 +19,7 @@ from swiftletd.kernel.redis.client import connect
 from swiftletd.training.adapters.served import PAGE, DeployedModels
 from swiftletd.training.adapters.store import RedisJobStore
 from swiftletd.training.domain import decide
-from swiftletd.training.domain.job import Attempt, AttemptState, ExportState, Job, Lease, State
+from swiftletd.training.domain.job import Attempt, AttemptState, ExportState, Job, Lease, State, changed
 from swiftletd.training.usecases import Training
 
 OVER = Attempt(
@@ -52,7 +52,7 @@ def training(store: RedisJobStore, *served: str) -> Training:
 
 def ended(key: str, **changes: object) -> Job:
     done = a_job(key, state=State.COMPLETED, attempts=(OVER,), export=ExportState.DONE)
-    return replace(done, **changes)
+    return changed(done, **changes)
 
 
 async def test_a_job_that_is_over_says_once_when_and_why(store: RedisJobStore) -> None:
@@ -70,8 +70,8 @@ async def test_a_job_that_is_over_says_once_when_and_why(store: RedisJobStore) -
     "job",
     [
         ended("a", export=ExportState.RUNNING),
-        replace(ended("a"), state=State.RUNNING),
-        replace(ended("a"), attempts=(replace(OVER, run_over=False),)),
+        changed(ended("a"), state=State.RUNNING),
+        changed(ended("a"), attempts=(replace(OVER, run_over=False),)),
     ],
     ids=["exports", "runs", "has a runner"],
 )

@@ -19,7 +19,7 @@ from swiftletd.kernel.redis.keys import TRAINING_EVENTS
 from swiftletd.training.adapters.disk import SIZES, LocalDisk, RedisOutputs
 from swiftletd.training.adapters.store import RedisJobStore
 from swiftletd.training.domain.disk import Limits, Volume
-from swiftletd.training.domain.job import Attempt, AttemptState, Job, Lease, State
+from swiftletd.training.domain.job import Attempt, AttemptState, Job, Lease, State, changed
 from swiftletd.training.storage import Storage
 
 KIB = 1024
@@ -55,9 +55,9 @@ class World:
         return job
 
     async def change(self, job: Job, **changes: object) -> Job:
-        changed = replace(job, version=job.version + 1, **changes)
-        await self.store.commit(job, created(changed))
-        return changed
+        fresh = changed(job, version=job.version + 1, **changes)
+        await self.store.commit(job, created(fresh))
+        return fresh
 
     async def events(self) -> list[Event]:
         entries = await self.redis.xrange(TRAINING_EVENTS)

@@ -24,6 +24,7 @@ from swiftletd.training.domain.job import (
     State,
     Submit,
     Withdraw,
+    changed,
     move,
 )
 from swiftletd.training.domain.param_fields import Method, TrainerType
@@ -48,7 +49,7 @@ def a_job(**changes: object) -> Job:
         params={},
         created_at=1.0,
     )
-    return replace(fresh, **changes)
+    return changed(fresh, **changes)
 
 
 def done(change: Change | None) -> Job:
@@ -121,7 +122,7 @@ def test_a_job_that_has_to_wait_is_queued_once_with_the_reason() -> None:
 
 def test_a_word_about_another_entry_or_an_unsubmitted_job_changes_nothing() -> None:
     job = submitted()
-    for stranger in (a_job(), replace(job, next_attempt=2)):
+    for stranger in (a_job(), changed(job, next_attempt=2)):
         assert decide.must_wait(stranger, job.entry(), 1, "", 0) is None
         assert decide.granted(stranger, job.entry(), LEASE, 1.0) is None
         assert decide.taken_out(stranger, job.entry()) is None
@@ -154,7 +155,7 @@ def test_the_process_is_noted_once_and_not_after_its_attempt() -> None:
     job = done(decide.process_started(running(), "training-job-1-1", 42))
     assert job.process_id == 42
     assert decide.process_started(job, "training-job-1-1", 42) is None
-    retried = done(decide.trained(replace(job, max_retries=1), job.entry(1), BAD, LOST, False, 1.0))
+    retried = done(decide.trained(changed(job, max_retries=1), job.entry(1), BAD, LOST, False, 1.0))
     assert decide.process_started(retried, job.entry(1), 42) is None
 
 

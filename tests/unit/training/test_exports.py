@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from swiftletd.training.domain import decide
-from swiftletd.training.domain.job import AttemptState, ExportState, State
+from swiftletd.training.domain.job import AttemptState, ExportState, State, changed
 from unit.training.test_decide import BUG, EXPORTED, GOOD, a_job, completed, done, running
 
 
@@ -34,14 +34,14 @@ def test_an_export_is_begun_only_for_a_completed_job_that_does_not_export(
 
 @pytest.mark.parametrize("export", [state for state in ExportState if state is not ExportState.RUNNING])
 def test_only_an_export_that_runs_can_end(export: ExportState) -> None:
-    job = replace(completed(), export=export)
+    job = changed(completed(), export=export)
     assert decide.exported(job, job.entry(1), EXPORTED, None, 30.0) is None
 
 
 @pytest.mark.parametrize("state", [state for state in AttemptState if state is not AttemptState.RUNNING])
 def test_an_attempt_that_ended_hears_no_more_words_than_that_its_run_is_over(state: AttemptState) -> None:
     job = running()
-    job = replace(job, attempts=(replace(job.attempts[0], state=state),))
+    job = changed(job, attempts=(replace(job.attempts[0], state=state),))
     entry = job.entry(1)
     assert decide.process_started(job, entry, 42) is None
     assert decide.trained(job, entry, GOOD, None, True, 30.0) is None

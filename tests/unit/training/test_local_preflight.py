@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from swiftletd.kernel.errors import ServiceError
 from swiftletd.training.adapters.preflight import LocalPreflight
 from swiftletd.training.adapters.swift_schema import SwiftSchema
-from swiftletd.training.domain.job import Job
+from swiftletd.training.domain.job import Job, changed
 from swiftletd.training.domain.params import InvalidParams, Method, TrainerType, parse_params, to_dict
 from swiftletd.training.settings import TrainingSettings
 from unit.training.test_preflight import base as base  # noqa: PLC0414 (a fixture)
@@ -42,7 +41,7 @@ def job(**changes: object) -> Job:
         params=to_dict(params),
         created_at=0.0,
     )
-    return replace(new, **changes)  # type: ignore[arg-type]
+    return changed(new, **changes)
 
 
 def preflight(

@@ -167,6 +167,8 @@ class Follower:
                 self._deliver(stream, key.decode(), fields)
 
     def _deliver(self, stream: str, entry_id: str, fields: Fields) -> None:
+        if not self._subscribers:
+            return
         try:
             key, value = self._parse[stream](fields)
         except ValueError:

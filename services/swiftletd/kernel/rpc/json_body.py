@@ -73,7 +73,7 @@ def _take_raw(request: Message) -> bytes:
 def parse_object(data: bytes) -> dict[str, Any]:
     """Parse a JSON object; one with a key twice comes back as Repeated. Raises MalformedJson."""
     try:
-        body = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_not_a_number)
+        body = _DECODER.decode(data.decode())
     except json.JSONDecodeError as error:
         text = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         raise MalformedJson(text, error.lineno, error.colno) from None
@@ -95,3 +95,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _not_a_number(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_a_number)

@@ -22,6 +22,7 @@ from swiftletd.training.domain.job import (
     Submit,
     Withdraw,
     attempt_of_entry,
+    changed,
     edit,
     move,
     with_attempt,
@@ -247,9 +248,9 @@ def run_over(job: Job, entry: str, now: float, reached: Reached = Reached()) -> 
     over = attempt_of_entry(change.job, entry)
     assert over
     ended = replace(over, run_over=True, step=reached.step, loss=reached.loss)
-    final = replace(change.job, version=job.version + 1, attempts=with_attempt(change.job, ended))
+    final = changed(change.job, version=job.version + 1, attempts=with_attempt(change.job, ended))
     if final.export is ExportState.RUNNING and _is_export(final, entry):
-        final = replace(
+        final = changed(
             final,
             export=ExportState.FAILED,
             export_error="The export was cut off. Export again with /export.",
@@ -268,7 +269,7 @@ def not_started(job: Job, entry: str, fault: Fault, now: float) -> Change | None
     change = _ended_badly(job, attempt, StepResult(step="train", success=False, exit_code=-1), fault, now)
     over = attempt_of_entry(change.job, entry)
     assert over
-    final = replace(change.job, attempts=with_attempt(change.job, replace(over, run_over=True)))
+    final = changed(change.job, attempts=with_attempt(change.job, replace(over, run_over=True)))
     back = Happened(type="training.job.withdrawn", message="Its GPUs go back.", effect=Withdraw(entry))
     return Change(final, (*change.events, back))
 
@@ -287,7 +288,7 @@ def cancel(job: Job, now: float) -> Change | None:
     stopped = move(job, State.CANCELLED, **changes, submitted=False, wait_reason="", estimated_wait=-1.0)
     effect = Withdraw(job.entry()) if job.submitted else None
     if job.submitted:  # the entry's name must not come again
-        stopped = replace(stopped, next_attempt=job.next_attempt + 1)
+        stopped = changed(stopped, next_attempt=job.next_attempt + 1)
     return Change(
         stopped, (Happened(type="training.job.cancelled", message="Stopped by a person.", effect=effect),)
     )
@@ -301,7 +302,7 @@ def taken_out(job: Job, entry: str) -> Change | None:
     event = Happened(type="training.job.unqueued", message="Taken out of the queue; /start puts it back.")
     idle = edit(job, **details) if job.state is State.PENDING else move(job, State.PENDING, **details)
     # The entry's name must not come again: a late copy of its submission would put it back.
-    return Change(replace(idle, next_attempt=job.next_attempt + 1), (event,))
+    return Change(changed(idle, next_attempt=job.next_attempt + 1), (event,))
 
 
 def refused(job: Job, entry: str, reason: str, now: float) -> Change | None:

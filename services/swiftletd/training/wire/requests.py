@@ -43,8 +43,11 @@ class _Faults:
             self.check(False, field, f"must be from {least:g} to {most:g}, got {value:g}.")
 
 
-def to_new_job(request: CreateRequest, now: float, default_time_limit: float) -> Job:
-    """The job that a create request describes. Raises InvalidArgument with each fault found."""
+def to_new_job(request: CreateRequest, now: float, default_time_limit: float) -> tuple[Job, str]:
+    """The job that a create request describes, and the name of the parameter block that counts.
+
+    Raises InvalidArgument with each fault found.
+    """
     faults = _Faults([])
     _check_fields(request, faults)
     task_type, trainer_type, block, raw = _typed(request)
@@ -58,7 +61,7 @@ def to_new_job(request: CreateRequest, now: float, default_time_limit: float) ->
     start = _moment(request.earliest_start, "earliest_start", faults)
     if faults.found:
         raise InvalidArgument(faults.found)
-    return Job(
+    job = Job(
         id=request.job_id or new_id("job"),
         task_type=task_type,
         trainer_type=trainer_type,
@@ -75,11 +78,7 @@ def to_new_job(request: CreateRequest, now: float, default_time_limit: float) ->
         time_limit=request.time_limit or default_time_limit,
         earliest_start=start,
     )
-
-
-def block_of(request: CreateRequest) -> str:
-    """The name of the parameter block that counts."""
-    return _typed(request)[2]
+    return job, block
 
 
 def _typed(request: CreateRequest) -> tuple[str, TrainerType, str, dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 
 from swiftletd.kernel.errors import ServiceError, invalid
 from swiftletd.training.adapters.preflight.dataset import split_sample
@@ -16,7 +15,7 @@ from swiftletd.training.adapters.preflight.places import Places
 from swiftletd.training.adapters.preflight.reading import AnyReader, Reader
 from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
 from swiftletd.training.domain.command import job_output_dir
-from swiftletd.training.domain.job import Job
+from swiftletd.training.domain.job import Job, changed
 from swiftletd.training.domain.param_rules import check_cpu
 from swiftletd.training.domain.params import restore_params, to_dict
 from swiftletd.training.domain.violations import InvalidParams, placed
@@ -70,7 +69,7 @@ class LocalPreflight:
         facts = self._facts(order, reader) if self._reads else Facts(order=confine(order, self._places))
         checked = facts.order
         _refuse_leftovers(checked.output_dir, job.id)
-        return replace(
+        return changed(
             job,
             model_path=checked.model_path,
             data_path=checked.data_path,

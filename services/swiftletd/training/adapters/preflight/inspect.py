@@ -112,7 +112,7 @@ class _Inspection:
     # ---------------------------------------------------------------- data
 
     def _dataset(self, text: str, at: str) -> LocalDataset | None:
-        path = split_sample(text)[0] if not text.startswith("/") or not is_there(text) else text
+        path = text if "#" not in text or is_there(text) else split_sample(text)[0]
         if not path.startswith("/"):
             self._hub_id(path, at, is_hub_dataset)
             return None

@@ -70,7 +70,7 @@ def _path(text: str, places: Places) -> str:
 def _data(text: str, places: Places) -> str:
     """A file may have a `#` in its name; otherwise the number of samples stands behind it."""
     whole = places.local(text)
-    if whole and is_there(whole):
+    if whole and ("#" not in text or is_there(whole)):
         return whole
     path, sample = split_sample(text)
     return _path(path, places) + (f"#{sample}" if sample else "")

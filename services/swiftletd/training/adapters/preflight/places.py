@@ -26,7 +26,8 @@ class Places:
 
     def absolute(self, text: str) -> str:
         """The text as a path, without `.` and `..`."""
-        return os.path.normpath(os.path.join(self.base, os.path.expanduser(text)))
+        whole = text if text.startswith("/") else os.path.join(self.base, os.path.expanduser(text))
+        return os.path.normpath(whole)
 
     def local(self, text: str) -> str | None:
         """The absolute path, or None for what may be a hub id.
