@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -33,18 +32,17 @@ from swiftletd.training.ports import (
     Answer,
     AnyRoom,
     EndedRuns,
-    Filter,
     ForgetfulRuns,
     GpuAnswers,
     JobStore,
     LaunchFailed,
-    Place,
     Room,
     RunReport,
     Runs,
     Served,
     Stale,
 )
+from swiftletd.training.purge import Purge
 
 log = structlog.get_logger()
 
@@ -90,7 +88,7 @@ class Training:
         self.store, self.runs, self._room = store, runs, room or AnyRoom()
         self._logs, self._served = logs or ForgetfulRuns(), served
         self._answers, self._clock, self._patience = answers, clock, patience
-        self._background: set[asyncio.Task[None]] = set()
+        self._purge = Purge(store, runs, clock, self._forget)
         self._launching = asyncio.Lock()  # a grant and the recovery may want the same launch
 
     # ---------------------------------------------------------------- what clients ask for
@@ -163,6 +161,12 @@ class Training:
 
     async def delete(self, job_id: str, once: Once[Job] = UNKEYED) -> None:
         """Forget a job and its logs; a running one is stopped first."""
+        job = await self._forget(job_id, once)
+        if job.over:  # else its directories are removed when its runner says so, or by recovery
+            await self.runs.remove(job_id)
+
+    async def _forget(self, job_id: str, once: Once[Job] = UNKEYED) -> Job:
+        """All of it but its directories."""
         while True:
             job = await self.change(job_id, lambda job: decide.cancel(job, self._clock.now()))
             gone = Change(job, (Happened(type="training.job.deleted", message="Deleted."),))
@@ -174,37 +178,11 @@ class Training:
         await self._stop_runs(job, "cancelled")
         self._room.leave(job_id)
         await self._logs.forget(job_id, job.runs())
-        if job.over:  # else its directories are removed when its runner says so, or by recovery
-            await self.runs.remove(job_id)
+        return job
 
     async def delete_all(self, once: Once[int] = UNKEYED) -> int:
         """Delete every job that there is now: how many. WrongState while one runs."""
-        until = int(self._clock.now() * 1e6)
-        while True:
-            await self._check_idle()
-            try:
-                total = await self.store.purge(until, once)
-                break
-            except Stale:
-                continue
-        await self._purge(until)
-        return total
-
-    async def _check_idle(self) -> None:
-        busy = [job.id for job in await self.store.unfinished() if job.state is State.RUNNING]
-        if busy:
-            text = (
-                f"{len(busy)} jobs run ({', '.join(busy[:5])}). Stop them first, or delete jobs one by one."
-            )
-            raise WrongState(busy[0], "running", "delete all", text)
-
-    async def _purge(self, until: int) -> None:
-        """Delete what was created up to a microsecond. Recovery goes on with it after a kill."""
-        while page := (await self.store.page(Filter(), 0, 100, after=Place(until, ""))).jobs:
-            for job in page:
-                with suppress(NotFound):
-                    await self.delete(job.id)
-        await self.store.purged(until)
+        return await self._purge.begin(once)
 
     # ---------------------------------------------------------------- what the gpu service says
 
@@ -285,17 +263,14 @@ class Training:
 
     async def recover(self) -> None:
         """Bring every unfinished job into line with what really runs. Safe to repeat at any time."""
-        if until := await self.store.purging():
-            await self._purge(until)
+        await self._purge.go_on()
         for job in await self.store.unfinished():
             for attempt in job.attempts:
                 if not attempt.run_over:
                     await self._reconcile(job, attempt.number)
             if job.export is ExportState.RUNNING and job.exports > 1:
                 await self._reconcile_export(job)
-        for job_id in await self.runs.known():
-            if await self.store.get(job_id) is None:
-                await self.runs.remove(job_id)
+        await self._purge.tidy()
 
     async def _reconcile(self, job: Job, number: int) -> None:
         entry = job.entry(number)
