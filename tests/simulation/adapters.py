@@ -113,6 +113,10 @@ class Servers:
     async def bury(self, entry):
         await bury(self._machine, entry)
 
+    async def announced_port(self, entry):
+        run = self._machine.runs.get(entry)
+        return run.port if run and any(child.ready for child in run.living) else 0
+
     async def explain(self, entry, exit_code):
         return "PROCESS_FAILED", f"The model server ended with {exit_code}."
 

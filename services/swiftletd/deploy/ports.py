@@ -97,6 +97,10 @@ class Servers(Protocol):
         """End every process that a dead runner left behind, and have its end written down and told."""
         ...
 
+    async def announced_port(self, entry: str) -> int:
+        """The port at which the model server says that it serves; 0 until it does."""
+        ...
+
     async def explain(self, entry: str, exit_code: int) -> tuple[str, str]:
         """Reason and sentence for an end, from the log."""
         ...

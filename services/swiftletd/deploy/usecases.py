@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -251,11 +253,21 @@ class Deploying:
                 await self.hear(it.id, lambda it: decide.answered(it, entry, now))
             self._routed.add(it.id)
             await self.publish_routes()
-        elif now - since > self._start_timeout:
-            text = f"The model server did not answer within {self._start_timeout:.0f} s. See its log."
-            fault = decide.Fault(reason="PROCESS_FAILED", message=text)
+        elif fault := await self._hopeless(it, entry, now - since):
             await self.hear(it.id, lambda it: decide.ended(it, entry, fault, now))
             await self.servers.stop(entry)
+
+    async def _hopeless(self, it: Deployment, entry: str, seconds: float) -> decide.Fault | None:
+        """Why a model server that was started so long ago is never going to answer; None while it may."""
+        if port := await self.servers.announced_port(entry):
+            fresh = await self.store.get(it.id)  # it may have moved to another port since it was read
+            if fresh and fresh.port != port:
+                text = f"Port {fresh.port} was taken while its model server started. Start it again."
+                return decide.Fault(reason="PORT_TAKEN", message=text)
+        if seconds > self._start_timeout:
+            text = f"The model server did not answer within {self._start_timeout:.0f} s. See its log."
+            return decide.Fault(reason="PROCESS_FAILED", message=text)
+        return None
 
     async def recover(self) -> None:
         """Bring every unfinished deployment into line with what really runs. Safe to repeat at any time."""
@@ -318,7 +330,7 @@ class Deploying:
         entry = it.entry(it.attempt.number)
         try:
             async with self._launching:
-                await self.servers.launch(it)
+                await self.servers.launch(await self._at_a_free_port(it, entry))
         except LaunchFailed as error:
             log.warning("launch_failed", deployment=it.id, error=str(error))
             if not await self._runs_anyway(entry):
@@ -328,6 +340,19 @@ class Deploying:
         fresh = await self.store.get(it.id)
         if fresh is None or fresh.state in RESTING:  # stopped while it was being launched
             await self.servers.stop(entry)
+
+    async def _at_a_free_port(self, it: Deployment, entry: str) -> Deployment:
+        """The deployment; at another port if a stranger took its own, where its server would not be found.
+
+        Raises LaunchFailed where there is no other port.
+        """
+        if self._prober.free(it.port) or (await self.servers.report(entry)).launched:
+            return it  # a server that was launched before has the port itself
+        for port in await self._candidates(0):
+            with suppress(PortInUse):
+                return await self.hear(it.id, partial(decide.move_port, entry=entry, port=port)) or it
+        text = f"Port {it.port} was taken by another program while the deployment waited. {self._no_port(0)}"
+        raise LaunchFailed(text, "PORT_TAKEN")
 
     async def _runs_anyway(self, entry: str) -> bool:
         """Whether a launch that failed was one of a run that an earlier launch had started.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import httpx
 import pytest
@@ -13,16 +13,39 @@ from redis.asyncio import Redis
 from support.redis import RedisServer
 from swiftletd.deploy.adapters.prober import HttpProber
 from swiftletd.deploy.adapters.store import RedisDeploymentStore
-from swiftletd.deploy.domain.deployment import Deployment, State
+from swiftletd.deploy.domain.deployment import Deployment, Lease, State
+from swiftletd.deploy.ports import RunReport
 from swiftletd.deploy.usecases import Deploying
 from swiftletd.kernel.clock import SystemClock
 
 # Below those that the kernel gives to outgoing connections, so that none is taken by chance.
 PORTS = range(20101, 20151)
+LEASE = Lease(token=1, devices=("GPU-a",), visible_devices="0", gpu_ids="0")
 
 
 class Quiet:
-    """Stands in for what has nothing to do with ports: models, model servers, routes, the gpu service."""
+    """Stands in for what has nothing to do with ports: models, routes, the gpu service, most of the servers.
+
+    `launched` are those whose servers were launched, `announced` is where a server says that it serves.
+    """
+
+    def __init__(self) -> None:
+        self.launched: list[Deployment] = []
+        self.stopped: list[str] = []
+        self.announced = 0
+
+    async def launch(self, it: Deployment) -> None:
+        self.launched.append(it)
+
+    async def report(self, entry: str) -> RunReport:
+        begun = any(it.attempt and it.entry(it.attempt.number) == entry for it in self.launched)
+        return RunReport(alive=begun, launched=begun)
+
+    async def announced_port(self, entry: str) -> int:
+        return self.announced
+
+    async def stop(self, entry: str, word: str = "cancelled") -> None:
+        self.stopped.append(entry)
 
     async def resolve(self, model_path: str) -> str:
         return model_path
@@ -41,8 +64,13 @@ class Quiet:
 
 
 @pytest.fixture
-async def deploying(redis_server: RedisServer) -> AsyncIterator[Deploying]:
-    quiet, clock = Quiet(), SystemClock()
+def quiet() -> Quiet:
+    return Quiet()
+
+
+@pytest.fixture
+async def deploying(redis_server: RedisServer, quiet: Quiet) -> AsyncIterator[Deploying]:
+    clock = SystemClock()
     async with Redis.from_url(redis_server.url, protocol=2) as redis, httpx.AsyncClient() as http:
         yield Deploying(
             RedisDeploymentStore(redis, clock),
@@ -54,7 +82,7 @@ async def deploying(redis_server: RedisServer) -> AsyncIterator[Deploying]:
             clock,
             ports=PORTS,
             patience=1,
-            start_timeout=1,
+            start_timeout=60,
         )
 
 
@@ -96,3 +124,71 @@ async def test_it_gets_another_port_if_a_stranger_has_its_own_by_now(deploying: 
         again, _ = await deploying.start("a")
     assert again.submitted
     assert again.port != before.port
+
+
+@asynccontextmanager
+async def taken(*ports: int) -> AsyncIterator[None]:
+    """A stranger listens at each of the ports."""
+    with ExitStack() as stack:
+        for port in ports:
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield
+
+
+async def test_it_moves_to_another_port_if_a_stranger_took_its_own_while_it_waited(
+    deploying: Deploying, quiet: Quiet
+) -> None:
+    await create(deploying, "a")
+    waiting, _ = await deploying.start("a")
+    async with taken(waiting.port):
+        await deploying.granted("a", waiting.entry(), LEASE)
+    (launched,) = quiet.launched
+    kept = await deploying.get("a")
+    assert kept == launched
+    assert (kept.state, kept.attempt and kept.attempt.port) == (State.PENDING, kept.port)
+    assert kept.port != waiting.port
+    assert await deploying.store.ports() == {kept.port}
+
+
+async def test_a_server_that_was_launched_before_keeps_its_port_though_that_is_busy(
+    deploying: Deploying, quiet: Quiet
+) -> None:
+    await create(deploying, "a")
+    waiting, _ = await deploying.start("a")
+    await deploying.granted("a", waiting.entry(), LEASE)
+    async with taken(waiting.port):  # by its own model server
+        await deploying.granted("a", waiting.entry(), LEASE)
+        await deploying.recover()
+    assert (await deploying.get("a")).port == waiting.port
+
+
+async def test_it_fails_at_once_if_no_port_is_left_for_its_launch(deploying: Deploying, quiet: Quiet) -> None:
+    await create(deploying, "a")
+    waiting, _ = await deploying.start("a")
+    async with taken(*PORTS):
+        await deploying.granted("a", waiting.entry(), LEASE)
+    failed = await deploying.get("a")
+    assert (failed.state, failed.failure_reason, failed.over) == (State.FAILED, "PORT_TAKEN", True)
+    assert failed.error_message == (
+        f"Port {waiting.port} was taken by another program while the deployment waited. "
+        "No port from 20101 to 20150 is free. Stop a deployment, or widen DEPLOY_PORTS."
+    )
+    assert quiet.launched == []
+
+
+async def test_it_fails_at_once_if_its_server_found_the_port_taken(
+    deploying: Deploying, quiet: Quiet
+) -> None:
+    await create(deploying, "a")
+    waiting, _ = await deploying.start("a")
+    await deploying.granted("a", waiting.entry(), LEASE)
+    async with taken(waiting.port):
+        quiet.announced = waiting.port
+        await deploying.probe()
+        assert (await deploying.get("a")).state is State.PENDING
+        quiet.announced = waiting.port + 1
+        await deploying.probe()
+    failed = await deploying.get("a")
+    assert (failed.state, failed.failure_reason) == (State.FAILED, "PORT_TAKEN")
+    assert f"Port {waiting.port} was taken" in failed.error_message
+    assert quiet.stopped == [waiting.entry()]

@@ -94,6 +94,13 @@ def test_a_grant_starts_one_attempt_and_only_an_answer_makes_it_running() -> Non
     assert decide.answered(running(), "deploy-d-1", 12.0) is None
 
 
+def test_its_port_changes_only_before_its_end() -> None:
+    moved = done(decide.move_port(starting(), "deploy-d-1", 8005))
+    assert (moved.port, moved.attempt and moved.attempt.port, moved.state) == (8005, 8005, State.PENDING)
+    assert decide.move_port(starting(), "deploy-d-9", 8005) is None
+    assert decide.move_port(done(decide.cancel(starting(), 20.0)), "deploy-d-1", 8005) is None
+
+
 def test_an_end_with_and_without_a_fault() -> None:
     assert done(decide.ended(running(), "deploy-d-1", None, 20.0)).state is State.COMPLETED
     failed = done(decide.ended(running(), "deploy-d-1", BUG, 20.0))
@@ -186,6 +193,10 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def grant_what_was_asked(self) -> None:
         self.hear(decide.granted(self.it, self.it.entry(), LEASE, self.now))
+
+    @rule(entry=ENTRIES)
+    def move_port(self, entry: str) -> None:
+        self.hear(decide.move_port(self.it, entry, 8005))
 
     @rule(entry=ENTRIES, pid=st.integers(1, 3))
     def start(self, entry: str, pid: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 
 STEP = "serve"
 TAIL_LINES = 40
+_SERVES = re.compile(r"Uvicorn running on http://[^ ]*:(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,11 @@ class LocalServers:
 
     async def report(self, entry: str) -> RunReport:
         return await asyncio.to_thread(_report, self._dir(entry))
+
+    async def announced_port(self, entry: str) -> int:
+        lines, _ = await asyncio.to_thread(self._dir(entry).tail_log, TAIL_LINES)
+        found = [port[1] for line in lines if (port := _SERVES.search(line.text))]
+        return int(found[-1]) if found else 0
 
     async def explain(self, entry: str, exit_code: int) -> tuple[str, str]:
         lines, _ = await asyncio.to_thread(self._dir(entry).tail_log, TAIL_LINES)

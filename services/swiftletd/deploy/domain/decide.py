@@ -82,6 +82,15 @@ def granted(it: Deployment, entry: str, lease: Lease, now: float) -> Change | No
     return Change(starting, (Happened(type="deploy.job.starting", message=text),))
 
 
+def move_port(it: Deployment, entry: str, port: int) -> Change | None:
+    """Somebody took its port before its model server was launched: it gets another one."""
+    if not it.is_current(entry) or it.state in RESTING or it.attempt is None:
+        return None
+    moved = edit(it, port=port, attempt=replace(it.attempt, port=port))
+    text = f"Port {it.port} was taken by another program; the model server starts at port {port}."
+    return Change(moved, (Happened(type="deploy.job.port_changed", message=text),))
+
+
 def refused(it: Deployment, entry: str, reason: str, now: float) -> Change | None:
     """The gpu service can't serve such a request, now or ever."""
     if not it.submitted or entry != it.entry():
