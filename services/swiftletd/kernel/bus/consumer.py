@@ -111,7 +111,9 @@ class Consumer:
             if loop.time() >= claim_at:
                 await self._claim()
                 claim_at = loop.time() + self._claim_after / 2
-            await self._process(await self._read(">", block=5000))
+            entries = await self._read(">", block=5000)
+            pace.took(len(entries))
+            await self._process(entries)
             if self._failed:
                 await self._retry_own()
 

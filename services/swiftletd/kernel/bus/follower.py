@@ -144,7 +144,7 @@ class Follower:
                 await self._find_ends()
                 self._ready.set()
                 while True:
-                    await self._read_once()
+                    pace.took(await self._read_once())
                     await pace.wait()
                     backoff.reset()
             except (*UNREACHABLE, RedisError) as error:
@@ -157,14 +157,16 @@ class Follower:
             last: Any = await self._redis.xrevrange(stream, count=1)
             self._position[stream] = last[0][0].decode() if last else "0-0"
 
-    async def _read_once(self) -> None:
+    async def _read_once(self) -> int:
         position: Any = dict(self._position)
         got: Any = await self._reader.xread(position, count=512, block=5000)
+        count = 0
         for name, entries in (got or {}).items():
-            stream = name.decode()
+            stream, count = name.decode(), count + len(entries)
             for key, fields in entries:
                 self._position[stream] = key.decode()
                 self._deliver(stream, key.decode(), fields)
+        return count
 
     def _deliver(self, stream: str, entry_id: str, fields: Fields) -> None:
         if not self._subscribers:

@@ -11,15 +11,16 @@ from simulation.loop import VirtualLoop
 from swiftletd.kernel.bus.pace import Pace
 
 
-def readings(pauses: Sequence[float]) -> list[float]:
-    """When readings begin, in milliseconds; so many seconds after each one, the next is wanted."""
+def readings(rounds: Sequence[tuple[int, int]]) -> list[int]:
+    """When readings begin, if each brings so many entries and is worked on for so long. In milliseconds."""
 
-    async def read() -> list[float]:
-        loop, pace, began = asyncio.get_running_loop(), Pace(0.005, 0.02), []
-        for pause in pauses:
+    async def read() -> list[int]:
+        loop, pace, began = asyncio.get_running_loop(), Pace(0.002, 0.01), []
+        for entries, work in rounds:
             await pace.wait()
             began.append(round(loop.time() * 1000))
-            await asyncio.sleep(pause)
+            pace.took(entries)
+            await asyncio.sleep(work / 1000)
         return began
 
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(lambda: 0.0)) as runner:
@@ -27,17 +28,15 @@ def readings(pauses: Sequence[float]) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("pauses", "began"),
+    ("rounds", "began"),
     [
-        ([0, 0], [0, 5]),  # the first waits for nothing
-        ([0, 0, 0, 0, 0, 0], [0, 5, 15, 35, 55, 75]),  # a burst that goes on is read in larger parts
-        ([0.003, 0.003], [0, 5]),  # time that has passed is not waited for again
-        ([0.03, 0.03, 0.03], [0, 30, 60]),
-        (
-            [0, 0, 0, 0.05, 0, 0],
-            [0, 5, 15, 35, 85, 90],
-        ),  # after a burst, the next one begins as the first did
+        ([(0, 0), (0, 0)], [0, 0]),  # nothing came: nothing to wait for
+        ([(1, 0), (1, 0)], [0, 2]),
+        ([(3, 0), (1, 0), (1, 0)], [0, 6, 8]),
+        ([(500, 0), (1, 0)], [0, 10]),  # but never long
+        ([(3, 5), (1, 0)], [0, 6]),  # work counts
+        ([(3, 7), (1, 0)], [0, 7]),
     ],
 )
-def test_readings(pauses: Sequence[float], began: Sequence[float]):
-    assert readings(pauses) == began
+def test_readings(rounds: Sequence[tuple[int, int]], began: Sequence[int]):
+    assert readings(rounds) == began
