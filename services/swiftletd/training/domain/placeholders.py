@@ -12,4 +12,6 @@ PORT = "{port}"
 
 def placeholder_in(text: str) -> str:
     """The first placeholder in a text of a client, which would be filled in there too; empty for none."""
+    if "{" not in text:
+        return ""
     return next((word for word in (MASTER_PORT, CHECKPOINT, PORT) if word in text), "")

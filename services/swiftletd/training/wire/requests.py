@@ -23,6 +23,12 @@ from swiftletd.training.wire.convert import from_params, word
 MAX_PATH = 4096
 MAX_GPUS = 1024
 MAX_RETRIES = 10
+_PATHS = {
+    "data_path": "is required: a path or a hub id.",
+    "model_path": "is required: a path or a hub id.",
+    "output_dir": "is required: a path of a directory.",
+}
+_TOO_LONG = f"is longer than {MAX_PATH} characters."
 CreateRequest = pb.CreateTrainingJobRequest | pb.CreateTypedTrainingJobRequest
 
 
@@ -99,23 +105,19 @@ def _typed(request: CreateRequest) -> tuple[str, TrainerType, str, dict[str, Any
 
 
 def _check_fields(request: CreateRequest, faults: _Faults) -> None:
-    for name in ("data_path", "model_path", "output_dir"):
+    for name, required in _PATHS.items():
         value = getattr(request, name)
-        faults.check(bool(value.strip()), name, "is required: a path" + _or_hub(name))
-        faults.check(len(value) <= MAX_PATH, name, f"is longer than {MAX_PATH} characters.")
+        faults.check(bool(value.strip()), name, required)
+        faults.check(len(value) <= MAX_PATH, name, _TOO_LONG)
         faults.check("\0" not in value, name, "must not contain a zero byte.")
     faults.between(request.priority, 0, 10, "priority")
     faults.check(not request.job_id or is_id(request.job_id), "job_id", f"{ID_RULE}.")
     faults.check(not request.project or is_id(request.project), "project", f"{ID_RULE}.")
     faults.between(request.max_retries, 0, MAX_RETRIES, "max_retries")
     faults.between(request.time_limit, 0, 365 * 86400, "time_limit")
-    if word(job_pb2.Method, request.method) == "" and request.method:
+    if request.method and not word(job_pb2.Method, request.method):
         faults.check(False, "method", "must be sft, pt or rlhf.")
     _check_resources(request.resources, faults)
-
-
-def _or_hub(name: str) -> str:
-    return " of a directory." if name == "output_dir" else " or a hub id."
 
 
 def _check_resources(need: job_pb2.Resources, faults: _Faults) -> None:
