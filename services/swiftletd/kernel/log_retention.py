@@ -56,17 +56,17 @@ class Keep:
 
 
 class LogRetention:
-    """Of one service, which `prefix` names. `log_of` finds the log of a run."""
+    """Of one service, which `prefix` names. `log_of` finds the log of an owner's run."""
 
     def __init__(
-        self, redis: Redis, clock: Clock, *, prefix: str, keep: Keep, log_of: Callable[[str], Log]
+        self, redis: Redis, clock: Clock, *, prefix: str, keep: Keep, log_of: Callable[[str, str], Log]
     ) -> None:
         self._redis, self._clock, self._keep, self._log_of = redis, clock, keep, log_of
         self._ended, self._sizes, self._total = (f"{prefix}logs{part}" for part in ("", ":sizes", ":total"))
 
     async def ended(self, owner: str, run: str) -> None:
         """A run has ended; harmless if that was said before."""
-        size = await asyncio.to_thread(self._log_of(run).log_size)
+        size = await asyncio.to_thread(self._log_of(owner, run).log_size)
         await self._index(owner, run, self._clock.now(), size)
 
     async def forget(self, owner: str, runs: Iterable[str]) -> None:
@@ -109,7 +109,7 @@ class LogRetention:
         sentence = f"The log of this run ({size / MIB:.1f} MiB) was removed at {when}: {why}."
         if not await release(owner, run, sentence):
             return None
-        if not await asyncio.to_thread(self._log_of(run).remove_log, sentence):
+        if not await asyncio.to_thread(self._log_of(owner, run).remove_log, sentence):
             return None
         await self.forget(owner, [run])
         log.info("log_removed", run=run, bytes=size, why=why)

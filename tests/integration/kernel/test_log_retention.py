@@ -32,13 +32,13 @@ class World:
     def retention(self, keep: Keep) -> LogRetention:
         return LogRetention(self.redis, self, prefix=PREFIX, keep=keep, log_of=self.log_of)
 
-    def log_of(self, run: str) -> RunDir:
+    def log_of(self, owner: str, run: str) -> RunDir:
         return RunDir(self.home / run)
 
     async def end(self, *runs: str) -> None:
         for run in runs:
-            self.log_of(run).path.mkdir()
-            writer = LogWriter(self.log_of(run).path / "log")
+            self.log_of("owner", run).path.mkdir()
+            writer = LogWriter(self.log_of("owner", run).path / "log")
             writer.write(STDOUT, ["x" * 1000])
             writer.close()
             for _ in range(2):
@@ -76,7 +76,7 @@ async def test_what_is_too_old_goes_and_says_why(world: World) -> None:
     await world.end("a", "b", "c")
     await world.retention(Keep(days=1.5)).sweep(world.release)
     assert world.removed() == ["a", "b"]
-    (line,) = world.log_of("a").tail_log(10)[0]
+    (line,) = world.log_of("owner", "a").tail_log(10)[0]
     assert "it ended more than 1.5 days ago (RETENTION_DAYS)" in line.text
     assert line.stream == "S"
 

@@ -150,3 +150,15 @@ async def test_after_a_reboot_a_process_with_the_old_pid_and_start_time_is_a_str
     await training.recover()
     again = await training.get(JOB)
     assert (again.state, again.submitted, again.attempts[0].state) == (State.PENDING, True, "lost")
+
+
+@pytest.mark.parametrize("entry", ["training-a-job-export.2", "training-a-job-export-2"])
+async def test_an_export_is_found_under_the_name_that_its_run_had_before(
+    runs: LocalRuns, tmp_path: Path, entry: str
+) -> None:
+    RunDir(tmp_path / "training" / JOB / "export-2").path.mkdir(parents=True)
+    RunDir(tmp_path / "training" / JOB / "export-2").write_runner(
+        {"pid": 1, "start_time": 1, "boot_id": "old"}
+    )
+    assert (await runs.report(JOB, entry)).launched
+    assert runs.log_of(JOB, entry).path.name == "export-2"

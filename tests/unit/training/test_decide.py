@@ -281,7 +281,7 @@ def test_the_late_end_of_a_lost_run_does_not_cut_off_the_export_of_the_next() ->
 # ---------------------------------------------------------------- words in any order
 
 ENTRIES = st.sampled_from(
-    [f"training-job-1-{n}" for n in range(1, 6)] + ["training-job-1-export-2", "stranger"]
+    [f"training-job-1-{n}" for n in range(1, 6)] + ["training-job-1-export.2", "stranger"]
 )
 FAULTS = st.sampled_from([None, LOST, BUG])
 

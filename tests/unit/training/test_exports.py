@@ -6,9 +6,13 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from swiftletd.kernel.ids import is_id
 from swiftletd.training.domain import decide
 from swiftletd.training.domain.job import AttemptState, ExportState, State, changed
+from swiftletd.training.wire.consumer import owner
 from unit.training.test_decide import BUG, EXPORTED, GOOD, a_job, completed, done, running
 
 
@@ -49,3 +53,26 @@ def test_an_attempt_that_ended_hears_no_more_words_than_that_its_run_is_over(sta
     over = done(decide.run_over(job, entry, 30.0))
     assert (over.attempts[0].state, over.attempts[0].run_over) == (state, True)
     assert decide.run_over(over, entry, 31.0) is None
+
+
+# Made of what could make one name look like another.
+IDS = (
+    st.lists(st.sampled_from(["x", "1", "2", "-", ".", "_", "export"]), min_size=1).map("".join).filter(is_id)
+)
+RUNS = st.tuples(IDS, st.booleans(), st.integers(1, 30))
+
+
+def _name(run: tuple[str, bool, int]) -> str:
+    key, exports, number = run
+    job = a_job(id=key)
+    return job.export_entry(number) if exports else job.entry(number)
+
+
+@given(RUNS, RUNS)
+@example(("x", True, 2), ("x-export", False, 2))
+@example(("x", True, 2), ("x-export.2", False, 2))
+def test_no_two_runs_have_one_name_and_each_name_tells_its_job(
+    one: tuple[str, bool, int], other: tuple[str, bool, int]
+) -> None:
+    assert (_name(one) == _name(other)) == (one == other)
+    assert owner(_name(one)) == one[0]

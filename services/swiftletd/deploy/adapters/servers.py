@@ -140,7 +140,7 @@ class LocalServers:
     async def count_lines(self, entry: str) -> int:
         return await asyncio.to_thread(self._dir(entry).count_lines)
 
-    def log_of(self, entry: str) -> RunDir:
+    def log_of(self, deployment_id: str, entry: str) -> RunDir:
         """The directory of a run."""
         return self._dir(entry)
 

@@ -59,7 +59,9 @@ class LocalRuns:
         self._launcher = rundir.Launcher(sys.executable)
 
     def _dir(self, job_id: str, entry: str) -> RunDir:
-        return self._dirs[self._home / job_id / entry.removeprefix(f"training-{job_id}-")]
+        # "export.2" is in export-2, where it was when it was called that too: a runner may still be there.
+        name = entry.removeprefix(f"training-{job_id}-").replace(".", "-")
+        return self._dirs[self._home / job_id / name]
 
     # ---------------------------------------------------------------- starting and stopping
 
@@ -187,10 +189,9 @@ class LocalRuns:
 
     # ---------------------------------------------------------------- logs
 
-    def log_of(self, entry: str) -> RunDir:
-        """The directory of a run, by its name alone."""
-        name = entry.removeprefix("training-").rpartition("-")[0]
-        return self._dir(name.removesuffix("-export"), entry)
+    def log_of(self, job_id: str, entry: str) -> RunDir:
+        """The directory of a run."""
+        return self._dir(job_id, entry)
 
     def log_path(self, job_id: str, entry: str) -> str:
         return f"{self._place}/{job_id}/{entry.removeprefix(f'training-{job_id}-')}/log"

@@ -175,8 +175,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return f"training-{self.id}-{attempt or self.next_attempt}"
 
     def export_entry(self, number: int = 0) -> str:
-        """Name of the run of a repeated export, the latest for 0; it has no lease and no queue entry."""
-        return f"training-{self.id}-export-{number or self.exports}"
+        """Name of the run of a repeated export, the latest for 0; it has no lease and no queue entry.
+
+        What follows the last "-" is no number, so it is no attempt's name, whatever the id of that job.
+        """
+        return f"training-{self.id}-export.{number or self.exports}"
 
     def runs(self) -> tuple[str, ...]:
         """Names of all runs that it has had."""

@@ -11,11 +11,8 @@ KIND = "training-"
 
 
 def owner(entry: str) -> str:
-    """The job of a run, "training-<job>-<attempt>" or "training-<job>-export-<n>"; "" for other kinds."""
-    if not entry.startswith(KIND):
-        return ""
-    name = entry.removeprefix(KIND).rpartition("-")[0]
-    return name.removesuffix("-export")
+    """The job of a run, "training-<job>-<attempt>" or "training-<job>-export.<n>"; "" for other kinds."""
+    return entry.removeprefix(KIND).rpartition("-")[0] if entry.startswith(KIND) else ""
 
 
 class Ears:
