@@ -19,7 +19,7 @@ class Stale(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which jobs a list is to have; empty or 0 for any. Times are unix seconds."""
+    """Which jobs a list is to have; empty or 0 for any. Unix seconds; `state` as in Job.listed_as."""
 
     state: str = ""
     task_type: str = ""

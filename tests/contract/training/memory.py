@@ -104,13 +104,13 @@ def _place(job):
 
 def _fits(job, wanted):
     exact = (
-        (wanted.state, job.state),
         (wanted.task_type, job.task_type),
         (wanted.trainer_type, job.trainer_type),
     )
     created, text = Place.of(job).microsecond, f"{job.id} {job.model_path}".lower()
     return (
-        all(not word or word == value for word, value in exact)
+        (not wanted.state or wanted.state in job.listed_as)
+        and all(not word or word == value for word, value in exact)
         and (not wanted.created_after or created >= int(wanted.created_after * 1e6))
         and (not wanted.created_before or created < int(wanted.created_before * 1e6))
         and wanted.search.lower() in text

@@ -17,7 +17,7 @@ from swiftletd.kernel.redis.client import connect
 from swiftletd.kernel.redis.marks import TTL
 from swiftletd.training.adapters.store import RedisJobStore
 from swiftletd.training.domain import decide
-from swiftletd.training.domain.job import Change, Happened, Job, State, changed
+from swiftletd.training.domain.job import Change, ExportState, Happened, Job, State, changed
 from swiftletd.training.domain.param_fields import Method, TrainerType
 from swiftletd.training.ports import Filter, JobStore, Place, Stale
 from swiftletd.training.wire.pages import page_begin, page_token
@@ -170,6 +170,30 @@ async def test_pages_are_newest_first_and_filtered(store: JobStore) -> None:
     assert await ids(store, Filter(search="%")) == []
     page = await store.page(Filter(), 2, 2)
     assert ([job.id for job in page.jobs], page.total) == (["llm-3", "llm-2"], 6)
+
+
+async def test_a_job_is_listed_as_exporting_while_its_export_runs(store: JobStore) -> None:
+    jobs = [a_job(f"j{n}", n + 1.0, state=State.COMPLETED, export=ExportState.DONE) for n in range(5)]
+    for job in jobs:
+        await store.commit(None, created(job))
+    for number in (1, 2, 4):
+        again = decide.export_again(jobs[number])
+        assert again
+        await store.commit(jobs[number], again)
+        jobs[number] = again.job
+    exporting = Filter(state="exporting", trainer_type="llm")
+    first = await store.page(exporting, 0, 2)
+    assert ([job.id for job in first.jobs], first.total) == (["j4", "j2"], 3)
+    assert await ids(store, exporting, after=Place.of(first.jobs[-1])) == ["j1"]
+    assert await ids(store, Filter(state="completed")) == ["j4", "j3", "j2", "j1", "j0"]
+
+    result = decide.StepResult(step="export", success=True, result_path="/out")
+    over = decide.exported(jobs[4], jobs[4].export_entry(), result, None, 9.0)
+    assert over
+    await store.commit(jobs[4], over)
+    await store.delete(jobs[2], created(jobs[2]))
+    assert await ids(store, Filter(state="exporting")) == ["j1"]
+    assert await ids(store, Filter(state="exporting", task_type="llm", search="small")) == ["j1"]
 
 
 async def test_pages_by_token_see_each_job_once_though_new_ones_come(store: JobStore) -> None:

@@ -89,7 +89,7 @@ class RedisJobStore:
 
     async def delete(self, job: Job, change: Change, once: Once[Job] = UNKEYED) -> None:
         event = to_event(job.state, job, change.events[0], self._clock.now())
-        keys = [*self._keys(job.id, once), *_indexes(job, ("any", job.state))]
+        keys = [*self._keys(job.id, once), *_indexes(job, ("any", *job.listed_as))]
         args = [job.version, job.id, once.mark(job), job.next_attempt, NUMBERS_KEPT_S]
         args += [event.type, event.SerializeToString()]
         _check(await _DELETE(self._together, keys, args), once)
@@ -180,10 +180,10 @@ def _check(outcome: bytes, once: Once[Any]) -> None:
 def _moves(before: Job | None, job: Job) -> tuple[list[str], list[str]]:
     """Indexes that the job leaves and joins."""
     if before is None:
-        return [], _indexes(job, ("any", job.state))
-    if before.state == job.state:
-        return [], []
-    return _indexes(before, (before.state,)), _indexes(job, (job.state,))
+        return [], _indexes(job, ("any", *job.listed_as))
+    was, now = before.listed_as, job.listed_as
+    left, joined = (word for word in was if word not in now), (word for word in now if word not in was)
+    return _indexes(before, left), _indexes(job, joined)
 
 
 def _indexes(job: Job, states: Iterable[str]) -> list[str]:

@@ -162,6 +162,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.state in TERMINAL and not running and self.export is not ExportState.RUNNING
 
     @property
+    def listed_as(self) -> tuple[str, ...]:
+        """The words that a list finds it by: its state, and "exporting" while its export runs."""
+        return (self.state, "exporting") if self.export is ExportState.RUNNING else (self.state,)
+
+    @property
     def latest(self) -> int:
         """Number of the latest attempt, or of the one to come where there was none."""
         return self.attempts[-1].number if self.attempts else self.next_attempt

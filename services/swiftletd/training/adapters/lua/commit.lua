@@ -2,7 +2,8 @@
 --
 -- Data model (all keys share the hash tag {training}):
 --   job:<id>                    hash    s state, v version, m text to search (id and model), b the job as JSON
---   jobs:<state|any>:<type|any> zset    ids by creation time: one index for each filter that a list can ask for
+--   jobs:<state|any>:<type|any> zset    ids by creation time: one index for each filter that a list can ask for;
+--                                       an exporting job is in those of its state and in those of "exporting"
 --   unfinished                  set     ids of jobs to which something can still happen
 --   history:<id>                stream  h a line of the job's history as JSON
 --   events                      stream  type, e: the outbox, read by the other services

@@ -41,7 +41,7 @@ class _JobStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobStatus.V
     JOB_STATUS_CANCELLED: _JobStatus.ValueType  # 6
     """Stopped by a person."""
     JOB_STATUS_EXPORTING: _JobStatus.ValueType  # 7
-    """Trained before, and being exported again by hand. Answered by /export only."""
+    """Trained, and its export runs now. Answered by /export and understood by lists; such a job itself is "completed"."""
 
 class JobStatus(_JobStatus, metaclass=_JobStatusEnumTypeWrapper):
     """Where a training job stands."""
@@ -61,7 +61,7 @@ JOB_STATUS_FAILED: JobStatus.ValueType  # 5
 JOB_STATUS_CANCELLED: JobStatus.ValueType  # 6
 """Stopped by a person."""
 JOB_STATUS_EXPORTING: JobStatus.ValueType  # 7
-"""Trained before, and being exported again by hand. Answered by /export only."""
+"""Trained, and its export runs now. Answered by /export and understood by lists; such a job itself is "completed"."""
 Global___JobStatus: _TypeAlias = JobStatus  # noqa: Y015
 
 class _TaskType:

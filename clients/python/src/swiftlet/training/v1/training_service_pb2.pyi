@@ -296,7 +296,7 @@ class ListTrainingJobsRequest(_message.Message):
     size: _builtins.int
     """Jobs per page, 1 to 100; 10 if not given."""
     status: _job_pb2.JobStatus.ValueType
-    """Only jobs of this status."""
+    """Only jobs of this status; "exporting" for completed ones whose export runs now."""
     task_type: _job_pb2.TaskType.ValueType
     """Only jobs of this task type, old names included."""
     trainer_type: _job_pb2.TrainerType.ValueType
