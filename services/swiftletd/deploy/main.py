@@ -26,6 +26,7 @@ from swiftletd.kernel import lifecycle, logs
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.consumer import Consumer
 from swiftletd.kernel.bus.follower import Fields, Follower
+from swiftletd.kernel.bus.pace import RELAXED
 from swiftletd.kernel.bus.retention import trimming
 from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.log_retention import Keep, LogRetention
@@ -58,7 +59,10 @@ async def serve(settings: DeploySettings) -> None:
         ]
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         follower = Follower(
-            redis, readers[0], {GPU_EVENTS: by_entry, DEPLOY_EVENTS: _by_subject, RUN_TAIL: _by_owner}
+            redis,
+            readers[0],
+            {GPU_EVENTS: by_entry, DEPLOY_EVENTS: _by_subject, RUN_TAIL: _by_owner},
+            RELAXED,
         )
         store, servers = RedisDeploymentStore(redis, clock), LocalServers(_launching(settings))
         logs = LogRetention(redis, clock, prefix=PREFIX, keep=Keep.of(settings), log_of=servers.log_of)
@@ -80,7 +84,7 @@ async def serve(settings: DeploySettings) -> None:
         servicer = DeployServicer(deploying, Queue(gpu, deploying.store), watches, clock)
         ears = Ears(deploying)
         consumers = [
-            Consumer(redis, reader, stream=stream, group=GROUP, name=_name(), handle=handle)
+            Consumer(redis, reader, stream=stream, group=GROUP, name=_name(), handle=handle, haste=RELAXED)
             for reader, stream, handle in (
                 (readers[1], GPU_EVENTS, ears.from_gpu),
                 (readers[2], RUN_EVENTS, ears.from_runs),

@@ -41,6 +41,7 @@ from swiftletd.kernel import lifecycle, logs
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.consumer import Consumer
 from swiftletd.kernel.bus.follower import Fields, Follower, Overflow
+from swiftletd.kernel.bus.pace import RELAXED
 from swiftletd.kernel.clock import SystemClock
 from swiftletd.kernel.redis.client import connect, connect_blocking
 from swiftletd.kernel.rpc.server import Server, running
@@ -82,7 +83,7 @@ async def serve(settings: GpuSettings) -> None:
         inbox = Inbox(Intake(books, leases), leases, scheduler, clock)
 
         server = Server("gpu", settings, store.marks)
-        follower = Follower(redis, follower_reader, {keys.EVENTS: _rumour})
+        follower = Follower(redis, follower_reader, {keys.EVENTS: _rumour}, RELAXED)
         servicer = GpuServicer(
             Answers(books, oracle, survey),
             Desk(books, scheduler.wake),

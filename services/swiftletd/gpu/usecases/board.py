@@ -25,7 +25,7 @@ ENDED_REMEMBERED = 10_000
 LENGTHS_REMEMBERED = 20
 PARTS_REMEMBERED = 100
 RELEARNED = 1000  # waiting jobs whose estimate follows the history of similar ones, the first in line
-NEWS = 0.1  # a change of an estimate by less is none
+NEWS, NEWS_S = 0.1, 1.0  # a change of an estimate by less than this part of it, or these seconds, is none
 
 
 class Board:
@@ -227,9 +227,9 @@ def _is_news(known: Estimate | None, made: Estimate) -> bool:
     """Whether an estimate says something else than the one that is known."""
     if known is None or known.source is not made.source:
         return True
-    return (
-        abs(made.p50_s - known.p50_s) > NEWS * known.p50_s
-        or abs(made.p90_s - known.p90_s) > NEWS * known.p90_s
+    return any(
+        abs(new - old) > max(NEWS * old, NEWS_S)
+        for new, old in ((made.p50_s, known.p50_s), (made.p90_s, known.p90_s))
     )
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -19,7 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.backoff import Backoff
-from swiftletd.kernel.bus.pace import Pace
+from swiftletd.kernel.bus.pace import PROMPT, Haste, Pace
 from swiftletd.kernel.redis.client import UNREACHABLE
 from swiftletd.kernel.redis.trouble import Trouble, trouble_of
 
@@ -36,12 +38,26 @@ Entry = tuple[bytes, Fields | None]
 LANES_AT_ONCE = 16
 
 
+@dataclass
+class _Received:
+    """An entry of the stream, decoded once."""
+
+    key: bytes
+    fields: Fields
+
+    @cached_property
+    def event(self) -> Event:
+        """Raises ValueError."""
+        return envelope.decode(self.fields)
+
+
 class Consumer:
     """Reads one stream for one group and gives each event to the handler.
 
     `redis` is for commands, `reader` blocks. With `handle_batch` a whole read is handed over first, for
     services that can do many events in one go; if that fails its events are handled one by one. With `lane`
-    only events of the same lane wait for each other: those of one read are handled lane beside lane.
+    only events of the same lane wait for each other: those of one read are handled lane beside lane. `haste`
+    is how soon events must be read that come close behind others.
     """
 
     def __init__(
@@ -58,8 +74,9 @@ class Consumer:
         max_failures: int = 5,
         claim_after: float = 30.0,
         batch: int = 256,
+        haste: Haste = PROMPT,
     ) -> None:
-        self._redis, self._reader = redis, reader
+        self._redis, self._reader, self._haste = redis, reader, haste
         self._stream, self._group, self._name = stream, group, name
         self._handle, self._handle_batch, self._lane = handle, handle_batch, lane
         self._max_failures, self._claim_after, self._batch = max_failures, claim_after, batch
@@ -105,7 +122,7 @@ class Consumer:
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
-        claim_at, pace = loop.time(), Pace()
+        claim_at, pace = loop.time(), Pace(self._haste)
         while True:
             await pace.wait()
             if loop.time() >= claim_at:
@@ -132,16 +149,17 @@ class Consumer:
         await self._process_lanes(alive)
 
     async def _process_lanes(self, entries: Sequence[tuple[bytes, Fields]]) -> None:
-        lanes: dict[str, list[tuple[bytes, Fields]]] = {}
+        lanes: dict[str, list[_Received]] = {}
         for key, fields in entries:
-            lanes.setdefault(self._lane_of(fields), []).append((key, fields))
+            received = _Received(key, fields)
+            lanes.setdefault(self._lane_of(received), []).append(received)
         free, done = asyncio.Semaphore(LANES_AT_ONCE), list[bytes]()
 
-        async def follow(lane: Sequence[tuple[bytes, Fields]]) -> None:
+        async def follow(lane: Sequence[_Received]) -> None:
             async with free:
-                for key, fields in lane:
-                    if await self._process_one(key, fields):
-                        done.append(key)
+                for received in lane:
+                    if await self._process_one(received):
+                        done.append(received.key)
 
         ends = await asyncio.gather(*map(follow, lanes.values()), return_exceptions=True)
         for end in ends:
@@ -150,9 +168,9 @@ class Consumer:
         if done:
             await self._redis.xack(self._stream, self._group, *done)
 
-    def _lane_of(self, fields: Fields) -> str:
+    def _lane_of(self, received: _Received) -> str:
         try:
-            return self._lane(envelope.decode(fields)) if self._lane else ""
+            return self._lane(received.event) if self._lane else ""
         except Exception:  # noqa: BLE001 it fails again where that is counted
             return ""
 
@@ -168,18 +186,18 @@ class Consumer:
         await self._redis.xack(self._stream, self._group, *(key for key, _ in entries))
         return True
 
-    async def _process_one(self, key: bytes, fields: Fields) -> bool:
+    async def _process_one(self, received: _Received) -> bool:
         """True if it is to be acknowledged."""
         try:
-            await self._handle(envelope.decode(fields))
+            await self._handle(received.event)
         except Exception as error:
             if trouble_of(error):
                 raise
             self._failed = True
-            log.exception("event_failed", stream=self._stream, group=self._group, id=key.decode())
-            await self._bury_if_hopeless(key, fields)
+            log.exception("event_failed", stream=self._stream, group=self._group, id=received.key.decode())
+            await self._bury_if_hopeless(received.key, received.fields)
             return False
-        self._failures.pop(key, None)
+        self._failures.pop(received.key, None)
         return True
 
     async def _bury_if_hopeless(self, key: bytes, fields: Fields) -> None:

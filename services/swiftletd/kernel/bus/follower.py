@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from swiftletd.kernel.bus.backoff import Backoff
-from swiftletd.kernel.bus.pace import Pace
+from swiftletd.kernel.bus.pace import PROMPT, Haste, Pace
 from swiftletd.kernel.redis.client import UNREACHABLE
 from swiftletd.kernel.redis.trouble import trouble_of
 
@@ -100,8 +100,10 @@ class Wake:
 class Follower:
     """Reads streams from now on. `parse` gives the key that subscribers choose by, and the value."""
 
-    def __init__(self, redis: Redis, reader: Redis, parse: Mapping[str, Parse]) -> None:
-        self._redis, self._reader, self._parse = redis, reader, dict(parse)
+    def __init__(
+        self, redis: Redis, reader: Redis, parse: Mapping[str, Parse], haste: Haste = PROMPT
+    ) -> None:
+        self._redis, self._reader, self._parse, self._haste = redis, reader, dict(parse), haste
         self._position: dict[str, str] = {}
         self._subscribers: dict[tuple[str, str], set[Subscription | Wake]] = defaultdict(set)
         self._ready = asyncio.Event()
@@ -138,7 +140,7 @@ class Follower:
 
     async def run(self) -> None:
         """Read until cancelled; goes on where it was after Redis was away."""
-        backoff, pace = Backoff(), Pace()
+        backoff, pace = Backoff(), Pace(self._haste)
         while True:
             try:
                 await self._find_ends()

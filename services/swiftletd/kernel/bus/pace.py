@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
-PER_ENTRY_S = 0.0015  # so pauses grow from 670 entries a second on, and shrink below
-LONGEST_S = 0.01  # far below what people notice
+
+@dataclass(frozen=True, slots=True)
+class Haste:
+    """The pause after a reading, in seconds: so much for each entry that it brought, up to the longest."""
+
+    per_entry: float
+    longest: float
+
+
+PROMPT = Haste(0.0015, 0.01)
+"""For what people and GPUs wait for: pauses grow from 670 entries a second on, and shrink below."""
+RELAXED = Haste(0.01, 0.05)
+"""For what is mostly about others, or may be late by what nobody notices."""
 
 
 class Pace:
     """After a reading of many entries the next one waits: each costs 0.4 ms of CPU, however many it has."""
 
-    def __init__(self, per_entry: float = PER_ENTRY_S, longest: float = LONGEST_S) -> None:
-        self._per_entry, self._longest, self._next = per_entry, longest, 0.0
+    def __init__(self, haste: Haste = PROMPT) -> None:
+        self._haste, self._next = haste, 0.0
 
     def took(self, entries: int) -> None:
         """A reading has brought so many entries."""
-        pause = min(entries * self._per_entry, self._longest)
+        pause = min(entries * self._haste.per_entry, self._haste.longest)
         self._next = asyncio.get_running_loop().time() + pause
 
     async def wait(self) -> None:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import pytest
 
 from simulation.loop import VirtualLoop
-from swiftletd.kernel.bus.pace import Pace
+from swiftletd.kernel.bus.pace import Haste, Pace
 
 
 def readings(rounds: Sequence[tuple[int, int]]) -> list[int]:
     """When readings begin, if each brings so many entries and is worked on for so long. In milliseconds."""
 
     async def read() -> list[int]:
-        loop, pace, began = asyncio.get_running_loop(), Pace(0.002, 0.01), []
+        loop, pace, began = asyncio.get_running_loop(), Pace(Haste(0.002, 0.01)), []
         for entries, work in rounds:
             await pace.wait()
             began.append(round(loop.time() * 1000))
