@@ -278,6 +278,11 @@ class Training:
         if not report.launched and job.state is State.RUNNING:
             await self._launch(job, number)
             return
+        if not report.launched and job.state is State.CANCELLED:
+            # A fork server may still do it for a service that died: so the word to stop, then the last look.
+            if not await self._runs_anyway(job.id, entry):
+                await self.hear(job.id, lambda job: decide.never_began(job, entry))
+            return
         if job.state is State.CANCELLED and report.alive:
             await self.runs.stop(job.id, entry, "cancelled")
         await self._conclude(job.id, entry, report)
@@ -337,14 +342,19 @@ class Training:
                 await self.runs.launch_training(job, number, attempt.lease)
         except LaunchFailed as error:
             log.warning("launch_failed", job=job.id, attempt=number, error=str(error))
-            if not await self._runs_anyway(job.id, job.entry(number)):
-                fault = decide.Fault(reason=error.reason, message=str(error))
-                now = self._clock.now()
-                await self.hear(job.id, lambda job: decide.not_started(job, job.entry(number), fault, now))
+            await self._give_up(job.id, job.entry(number), error)
             return
         fresh = await self.store.get(job.id)
         if fresh is None or fresh.state is State.CANCELLED or fresh.is_over(number):  # stopped meanwhile
             await self.runs.stop(job.id, job.entry(number), "cancelled")
+
+    async def _give_up(self, job_id: str, entry: str, error: LaunchFailed) -> None:
+        if not await self._runs_anyway(job_id, entry):
+            fault, now = decide.Fault(reason=error.reason, message=str(error)), self._clock.now()
+            await self.hear(
+                job_id,
+                lambda job: decide.not_started(job, entry, fault, now) or decide.never_began(job, entry),
+            )
 
     async def _launch_export(self, job: Job) -> None:
         entry = job.export_entry()
@@ -358,7 +368,7 @@ class Training:
                 await self.hear(job.id, lambda job: decide.exported(job, entry, lost, fault, now))
 
     async def _runs_anyway(self, job_id: str, entry: str) -> bool:
-        """Whether a launch that failed was one of a run that an earlier launch had started.
+        """Whether a run that seems not to have been launched was, by an earlier launch or in this moment.
 
         If not, it must not start later either: a launch can time out and go on.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swiftletd.training.domain import decide
 from swiftletd.training.domain.decide import Reached
-from swiftletd.training.domain.job import State
+from swiftletd.training.domain.job import State, Withdraw
 from unit.training.test_decide import LEASE, done, running, submitted
 
 
@@ -29,3 +29,14 @@ def test_a_request_that_can_never_be_served_fails_the_job_that_waits_for_it() ->
     assert (job.state, job.failure_reason, job.over) == (State.FAILED, "IMPOSSIBLE_REQUEST", True)
     assert decide.refused(submitted(), "training-job-1-9", "no", 20.0) is None
     assert decide.refused(running(), "training-job-1-1", "no", 20.0) is None
+
+
+def test_a_cancelled_attempt_that_never_began_gives_its_gpus_back_once() -> None:
+    assert decide.never_began(running(), "training-job-1-1") is None
+    cancelled = done(decide.cancel(running(), 20.0))
+    assert not cancelled.over
+    change = decide.never_began(cancelled, "training-job-1-1")
+    assert change
+    assert [event.effect for event in change.events] == [Withdraw("training-job-1-1")]
+    assert change.job.over
+    assert decide.never_began(change.job, "training-job-1-1") is None

@@ -341,6 +341,10 @@ class Walk(RuleBasedStateMachine):
     def fail_to_start(self, entry: str) -> None:
         self.hear(decide.not_started(self.job, entry, BUG, self.now))
 
+    @rule(entry=ENTRIES)
+    def never_begin(self, entry: str) -> None:
+        self.hear(decide.never_began(self.job, entry))
+
     @rule(entry=ENTRIES, checkpoint=st.sampled_from(["", "/out/checkpoint-5"]))
     def resume(self, entry: str, checkpoint: str) -> None:
         self.hear(decide.resumes(self.job, entry, checkpoint))

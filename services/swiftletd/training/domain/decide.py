@@ -270,8 +270,20 @@ def not_started(job: Job, entry: str, fault: Fault, now: float) -> Change | None
     over = attempt_of_entry(change.job, entry)
     assert over
     final = changed(change.job, attempts=with_attempt(change.job, replace(over, run_over=True)))
-    back = Happened(type="training.job.withdrawn", message="Its GPUs go back.", effect=Withdraw(entry))
-    return Change(final, (*change.events, back))
+    return Change(final, (*change.events, _gives_back(entry)))
+
+
+def never_began(job: Job, entry: str) -> Change | None:
+    """The job was stopped before its attempt had a runner, and it will have none: the lease goes back."""
+    attempt = attempt_of_entry(job, entry)
+    if attempt is None or attempt.run_over or job.state is not State.CANCELLED:
+        return None
+    over = replace(attempt, run_over=True)
+    return Change(edit(job, attempts=with_attempt(job, over)), (_gives_back(entry),))
+
+
+def _gives_back(entry: str) -> Happened:
+    return Happened(type="training.job.withdrawn", message="Its GPUs go back.", effect=Withdraw(entry))
 
 
 def cancel(job: Job, now: float) -> Change | None:
