@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from swiftletd.kernel.idempotency import Once, Repeated
 from swiftletd.kernel.redis.client import Redis, RedisError, connect
 from swiftletd.kernel.redis.keys import TRAINING_EVENTS
 from swiftletd.training.adapters.store import RedisJobStore
-from swiftletd.training.domain.job import Attempt, AttemptState, Job, Lease, State
+from swiftletd.training.domain.job import Attempt, AttemptState, Job, Lease, State, changed
 from swiftletd.training.ports import Filter
 from swiftletd.training.purge import TOGETHER
 from swiftletd.training.usecases import Training
@@ -158,7 +157,7 @@ async def test_a_deletion_that_fails_is_told_as_itself_and_finished_later(
 async def test_a_running_job_refuses_the_deletion_of_all(store: RedisJobStore) -> None:
     job = await store.get("j3")
     assert job
-    await store.commit(job, created(replace(job, state=State.RUNNING, version=2)))
+    await store.commit(job, created(changed(job, state=State.RUNNING, version=2)))
     with pytest.raises(WrongState, match=r"1 jobs run \(j3\)"):
         await training(store, Directories()).delete_all(CALL)
     assert len(await listed(store)) == 6
