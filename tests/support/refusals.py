@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from swiftletd.deploy.usecases import PortInUse
+from swiftletd.deploy.allocation import PortInUse
 from swiftletd.kernel import errors as e
 from swiftletd.kernel.rpc.interceptors.deadline import DeadlineExceeded
 from swiftletd.training.adapters.preflight.check import TrainerUnavailable

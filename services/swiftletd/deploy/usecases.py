@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from swiftletd.deploy.allocation import Allocation, PortInUse
 from swiftletd.deploy.domain import decide
 from swiftletd.deploy.domain.deployment import RESTING, Change, Deployment, Lease, State
 from swiftletd.deploy.ports import (
@@ -27,24 +28,13 @@ from swiftletd.deploy.ports import (
     Stale,
 )
 from swiftletd.kernel.clock import Clock
-from swiftletd.kernel.errors import AlreadyExists, LimitReached, NotFound, ServiceError, WrongState
+from swiftletd.kernel.errors import AlreadyExists, NotFound, WrongState
 from swiftletd.kernel.idempotency import UNKEYED, Once
 
 log = structlog.get_logger()
 
 Decision = Callable[[Deployment], Change | None]
 Made = Callable[[Deployment], Change]
-
-
-class PortInUse(ServiceError):
-    """The port that was asked for is taken."""
-
-    code = "ALREADY_EXISTS"
-    reason = "PORT_TAKEN"
-
-    def __init__(self, port: int) -> None:
-        text = f"Port {port} is taken. Leave port out to get a free one."
-        super().__init__(text, metadata={"field": "port", "port": str(port)})
 
 
 class Deploying:
@@ -68,7 +58,8 @@ class Deploying:
         self.store, self.servers = store, servers
         self._prober, self._models, self._routes = prober, models, routes
         self._answers, self._clock = answers, clock
-        self._ports, self._patience, self._start_timeout = ports, patience, start_timeout
+        self._allocation = Allocation(store, prober, ports)
+        self._patience, self._start_timeout = patience, start_timeout
         self._logs = logs or ForgetfulRuns()
         self._routed: set[str] = set()  # deployments whose model servers answer
         self._publishing = asyncio.Lock()
@@ -93,7 +84,7 @@ class Deploying:
         return await self._heard(it.entry(), lambda: self._keep(ready, decide.create_and_submit, once))
 
     async def _keep(self, it: Deployment, made: Made, once: Once[Deployment]) -> Deployment:
-        for port in await self._candidates(it.port):
+        for port in await self._allocation.candidates(it.port):
             change = made(replace(it, port=port))
             try:
                 await self.store.commit(None, change, once)
@@ -102,20 +93,7 @@ class Deploying:
             except Stale:
                 raise AlreadyExists("deployment", it.id) from None
             return change.deployment
-        raise self._no_port(it.port)
-
-    async def _candidates(self, wanted: int) -> list[int]:
-        if wanted:
-            return [wanted] if self._prober.free(wanted) else []
-        taken = await self.store.ports()
-        return [port for port in self._ports if port not in taken and self._prober.free(port)][:64]
-
-    def _no_port(self, wanted: int) -> ServiceError:
-        if wanted:
-            return PortInUse(wanted)
-        between = f"from {self._ports.start} to {self._ports.stop - 1}"
-        text = f"No port {between} is free. Stop a deployment, or widen DEPLOY_PORTS."
-        return LimitReached(text, reason="PORT_TAKEN", metadata={"field": "port"})
+        raise self._allocation.refusal(it.port)
 
     async def start(
         self, key: str, once: Once[Deployment] = UNKEYED, *, port: int = 0, priority: int | None = None
@@ -129,21 +107,14 @@ class Deploying:
                 raise WrongState(key, it.state, "start", text)
             change = decide.submit(it, port=wanted, priority=priority)
             if change and not self._prober.free(change.deployment.port):
-                raise self._no_port(change.deployment.port)
+                raise self._allocation.refusal(change.deployment.port)
             return change
 
         it = await self.get(key)
         if it.submitted or it.alive:
             return await self.change(key, decision, once), None
-        wanted = port or await self._port_again(it)
+        wanted = port or await self._allocation.again(it)
         return await self._heard(it.entry(), lambda: self.change(key, decision, once))
-
-    async def _port_again(self, it: Deployment) -> int:
-        """The port that it had, or another one if somebody has that by now."""
-        is_ours = not it.over or it.port not in await self.store.ports()
-        if is_ours and self._prober.free(it.port):
-            return it.port
-        return next(iter(await self._candidates(0)), it.port)
 
     async def _heard(
         self, entry: str, act: Callable[[], Awaitable[Deployment]]
@@ -315,7 +286,7 @@ class Deploying:
             except Stale:
                 continue
             except PortTaken:
-                raise self._no_port(change.deployment.port) from None
+                raise self._allocation.refusal(change.deployment.port) from None
             return change.deployment
 
     async def hear(self, key: str, decision: Decision) -> Deployment | None:
@@ -348,11 +319,11 @@ class Deploying:
         """
         if self._prober.free(it.port) or (await self.servers.report(entry)).launched:
             return it  # a server that was launched before has the port itself
-        for port in await self._candidates(0):
+        for port in await self._allocation.candidates():
             with suppress(PortInUse):
                 return await self.hear(it.id, partial(decide.move_port, entry=entry, port=port)) or it
-        text = f"Port {it.port} was taken by another program while the deployment waited. {self._no_port(0)}"
-        raise LaunchFailed(text, "PORT_TAKEN")
+        text = f"Port {it.port} was taken by another program while the deployment waited."
+        raise LaunchFailed(f"{text} {self._allocation.refusal()}", "PORT_TAKEN")
 
     async def _runs_anyway(self, entry: str) -> bool:
         """Whether a launch that failed was one of a run that an earlier launch had started.
