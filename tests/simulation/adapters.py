@@ -113,6 +113,22 @@ class Servers:
     async def bury(self, entry):
         await bury(self._machine, entry)
 
+    async def known(self):
+        found = {}
+        for run in self._machine.runs.values():
+            if run.entry.startswith("deploy-"):
+                found.setdefault(run.owner, []).append(run.entry)
+        return found
+
+    async def remove(self, entry):
+        run = self._machine.runs.get(entry)
+        if run and run.alive:
+            self._machine.ask_to_stop(owner(entry), entry, "cancelled")
+        elif run and run.runner and run.exit is None:
+            await self.bury(entry)
+        else:
+            self._machine.remove(entry)
+
     async def announced_port(self, entry):
         run = self._machine.runs.get(entry)
         return run.port if run and any(child.ready for child in run.living) else 0

@@ -79,8 +79,8 @@ def unsettled(cluster, clients):
     keys = cluster.machine.keys
     found += [f"{run} has a heartbeat" for run in keys.alive if keys.lives(run)]
     for run in cluster.machine.runs.values():
-        if run.entry.startswith("training-") and run.owner not in cluster.jobs.jobs:
-            found.append(f"the directory of {run.entry} is left, its job is gone")
+        if run.owner not in (*cluster.jobs.jobs, *cluster.deployments.deployments):
+            found.append(f"the directory of {run.entry} is left, its owner is gone")
     for (stream, group), at in cluster.streams.groups.items():
         left = len(cluster.streams.streams[stream]) - at.last
         if left or at.pending:
@@ -120,6 +120,8 @@ def _falling_versions(streams):
             event = Event.FromString(entry[b"e"])
             if event.type.startswith(("gpu.processor.", "gpu.device.")):
                 continue  # these carry the time at which it was decided
+            if event.type.endswith(".job.created"):
+                latest.pop(event.subject, None)  # its id was used before, by one that was deleted
             if event.version < latest.get(event.subject, 0):
                 yield stream, f"{event.subject} went from version {latest[event.subject]} to {event.version}"
             latest[event.subject] = event.version
@@ -185,10 +187,12 @@ def _check_deployments(cluster, fail):
     for it in cluster.deployments.deployments.values():
         if it.state not in RESTING and it.alive:
             fail(f"{it.id} is {it.state} in the end")
+        if it.doomed:
+            fail(f"{it.id} was deleted and is there in the end")
     owners = {
         port
         for port, owner in cluster.deployments.owners.items()
-        if cluster.deployments.deployments[owner].over
+        if (it := cluster.deployments.deployments.get(owner)) is None or it.over
     }
     if owners:
         fail(f"ports {owners} belong to deployments that are over")

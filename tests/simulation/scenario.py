@@ -9,7 +9,7 @@ from simulation.services import DeployService, GpuService, TrainingService
 from swiftletd.deploy.domain.deployment import Deployment
 from swiftletd.deploy.domain.deployment import Resources as ServerResources
 from swiftletd.gpu.domain.device import Health
-from swiftletd.kernel.errors import NotFound, NotReady, ServiceError, Unavailable
+from swiftletd.kernel.errors import AlreadyExists, NotFound, NotReady, ServiceError, Unavailable
 from swiftletd.kernel.idempotency import Once, Repeated
 from swiftletd.kernel.redis.client import UNREACHABLE
 from swiftletd.training.domain.job import Job, Resources
@@ -172,9 +172,14 @@ class Clients:
     # -------------------------------------------------------------------------------- deployments
 
     async def serving(self, number):
-        """A deployment that is started, used, stopped, and started again."""
-        rng, key = self._world.rng, f"d{number}"
-        await asyncio.sleep(rng.random() * self._world.faults.calm * 0.6)
+        """A deployment that is started, used, stopped, started again, deleted, and made again with its id."""
+        key = f"d{number}"
+        await asyncio.sleep(self._world.rng.random() * self._world.faults.calm * 0.6)
+        while not self._world.calm:
+            await (self._use(key) if key in self.servings else self._serve(key))
+            await asyncio.sleep(self._world.rng.random() * 25)
+
+    async def _serve(self, key):
         fresh = Deployment(
             id=key,
             model_path="/m",
@@ -182,17 +187,30 @@ class Clients:
             served_model_name=key,
             deploy_type="llm",
             created_at=self._world.now(),
-            resources=ServerResources(gpu_memory_mib=20_000 * rng.randrange(2)),
+            resources=ServerResources(gpu_memory_mib=20_000 * self._world.rng.randrange(2)),
         )
-        once = self._once(f"serve-{number}")
+        once = self._once(f"serve-{key}-{self.calls}")
         made = await self.call("deploy", lambda s: s.deploying.create(fresh, once))
-        if not isinstance(made, tuple | Repeated):
+        if isinstance(made, tuple | Repeated | AlreadyExists):
+            self.servings[key] = made
+
+    async def _use(self, key):
+        act = self._world.rng.choice(("start", "start", "stop", "take_out", "delete", "delete"))
+        if act != "delete":
+            answer = await self.call("deploy", lambda s: getattr(s.deploying, act)(key))
+            if isinstance(answer, NotFound) and act != "take_out":
+                del self.servings[key]
             return
-        self.servings[key] = made
-        while not self._world.calm:
-            act = rng.choice(("start", "start", "stop", "take_out"))
-            await self.call("deploy", lambda s, act=act: getattr(s.deploying, act)(key))
-            await asyncio.sleep(rng.random() * 25)
+        once = self._once(f"delete-{key}-{self.calls}")
+        if await self.call("deploy", lambda s: self._gone(s, key, once)) is None:
+            return  # nobody answered: it may be there, and may be deleted
+        del self.servings[key]
+        if isinstance(await self.call("deploy", lambda s: s.deploying.get(key)), Deployment):
+            self._world.fail(f"{key} was deleted and is there")
+
+    async def _gone(self, service, key, once):
+        await service.deploying.delete(key, once)
+        return "gone"
 
     # -------------------------------------------------------------------------------- in the end
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,7 +31,11 @@ class DeploymentStore(Protocol):
     """Where deployments and their ports are kept. Every write is one atomic step with its events."""
 
     async def get(self, key: str) -> Deployment | None:
-        """The deployment, or None."""
+        """The deployment, or None; also one that is doomed."""
+        ...
+
+    async def first_attempt(self, key: str) -> int:
+        """Number of the first attempt of a new deployment: an id that is used again goes on counting."""
         ...
 
     async def commit(
@@ -39,7 +43,7 @@ class DeploymentStore(Protocol):
     ) -> None:
         """Keep the next version and lease its port to it, or free the port once it is over.
 
-        Raises Stale, PortTaken, Repeated.
+        One that is gone is forgotten. Raises Stale, PortTaken, Repeated.
         """
         ...
 
@@ -48,7 +52,7 @@ class DeploymentStore(Protocol):
         ...
 
     async def page(self, state: str, offset: int, size: int) -> Page:
-        """Newest first; `state` "" for all."""
+        """Newest first, without those that are doomed; `state` "" for all."""
         ...
 
     async def unfinished(self) -> Sequence[Deployment]:
@@ -87,6 +91,17 @@ class Servers(Protocol):
 
     async def stop(self, entry: str, word: str = "cancelled") -> None:
         """Ask the runner to end the model server, and say why."""
+        ...
+
+    async def known(self) -> Mapping[str, Sequence[str]]:
+        """The runs that have a directory, by the id of their deployment."""
+        ...
+
+    async def remove(self, entry: str) -> None:
+        """Remove the directory of a run.
+
+        What lives of it is asked to end instead: it has to be called again when that has ended.
+        """
         ...
 
     async def report(self, entry: str) -> RunReport:
@@ -181,11 +196,17 @@ class EndedRuns(Protocol):
         """A run has ended; harmless if that was said before."""
         ...
 
+    async def forget(self, owner: str, runs: Iterable[str]) -> None:
+        """Runs whose directories are gone, or are going."""
+        ...
+
 
 class ForgetfulRuns:
     """Keeps nothing in mind: logs are kept for ever."""
 
     async def ended(self, owner: str, run: str) -> None: ...
+
+    async def forget(self, owner: str, runs: Iterable[str]) -> None: ...
 
 
 class LaunchFailed(Exception):

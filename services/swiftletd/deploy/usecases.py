@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -28,7 +28,7 @@ from swiftletd.deploy.ports import (
     Stale,
 )
 from swiftletd.kernel.clock import Clock
-from swiftletd.kernel.errors import AlreadyExists, NotFound, WrongState
+from swiftletd.kernel.errors import AlreadyExists, NotFound, ServiceError, WrongState
 from swiftletd.kernel.idempotency import UNKEYED, Once
 
 log = structlog.get_logger()
@@ -68,9 +68,9 @@ class Deploying:
     # ---------------------------------------------------------------- what clients ask for
 
     async def get(self, key: str) -> Deployment:
-        """The deployment. Raises NotFound."""
+        """The deployment. Raises NotFound, also for one that was deleted and still ends."""
         it = await self.store.get(key)
-        if it is None:
+        if it is None or it.doomed:
             raise NotFound("deployment", key)
         return it
 
@@ -78,10 +78,11 @@ class Deploying:
         self, it: Deployment, once: Once[Deployment] = UNKEYED, *, auto_start: bool = False
     ) -> tuple[Deployment, Answer | None]:
         """Keep a new deployment with a port of its own; submit it too if it is to start by itself."""
-        ready = replace(it, served_path=await self._models.resolve(it.model_path))
+        served_path, number = await self._models.resolve(it.model_path), await self.store.first_attempt(it.id)
+        ready = replace(it, served_path=served_path, next_attempt=number)
         if not auto_start:
             return await self._keep(ready, decide.create, once), None
-        return await self._heard(it.entry(), lambda: self._keep(ready, decide.create_and_submit, once))
+        return await self._heard(ready.entry(), lambda: self._keep(ready, decide.create_and_submit, once))
 
     async def _keep(self, it: Deployment, made: Made, once: Once[Deployment]) -> Deployment:
         for port in await self._allocation.candidates(it.port):
@@ -91,9 +92,16 @@ class Deploying:
             except PortTaken:
                 continue
             except Stale:
-                raise AlreadyExists("deployment", it.id) from None
+                raise await self._id_taken(it.id) from None
             return change.deployment
         raise self._allocation.refusal(it.port)
+
+    async def _id_taken(self, key: str) -> ServiceError:
+        it = await self.store.get(key)
+        if it and it.doomed:
+            text = f"Deployment {key!r} was deleted and is still being ended. Try again in a moment."
+            return WrongState(key, it.state, "create", text)
+        return AlreadyExists("deployment", key)
 
     async def start(
         self, key: str, once: Once[Deployment] = UNKEYED, *, port: int = 0, priority: int | None = None
@@ -132,10 +140,27 @@ class Deploying:
     async def stop(self, key: str, once: Once[Deployment] = UNKEYED) -> Deployment:
         """End a deployment; harmless on one that has ended."""
         it = await self.change(key, lambda it: decide.cancel(it, self._clock.now()), once)
+        await self._end_server(it)
+        return it
+
+    async def delete(self, key: str, once: Once[Deployment] = UNKEYED) -> None:
+        """Forget a deployment and its logs: at once for clients, else when its model server is gone."""
+        it = await self.change(key, lambda it: decide.delete(it, self._clock.now()), once)
+        await self._end_server(it)
+        if it.gone:
+            await self._forget(key, it.entries())
+
+    async def _end_server(self, it: Deployment) -> None:
         if it.alive and it.attempt:
             await self.servers.stop(it.entry(it.attempt.number))
         await self.publish_routes()
-        return it
+
+    async def _forget(self, key: str, entries: Sequence[str]) -> None:
+        """Remove what runs of a forgotten deployment left; directories last, since recovery goes by them."""
+        await self._logs.forget(key, entries)
+        async with self._launching:  # no directory may vanish under a launch
+            for entry in entries:
+                await self.servers.remove(entry)
 
     async def take_out(self, key: str, once: Once[Deployment] = UNKEYED) -> Deployment:
         """Take a deployment out of the queue. NotFound where it isn't in it."""
@@ -200,7 +225,9 @@ class Deploying:
     async def run_over(self, key: str, entry: str) -> None:
         """A runner is gone, and all that it started."""
         await self._logs.ended(key, entry)
-        await self.hear(key, lambda it: decide.run_over(it, entry, self._clock.now()))
+        it = await self.hear(key, lambda it: decide.run_over(it, entry, self._clock.now()))
+        if it is None or it.gone:
+            await self._forget(key, it.entries() if it else [entry])
         await self.publish_routes()
 
     async def release_log(self, key: str, entry: str, sentence: str) -> bool:
@@ -245,6 +272,9 @@ class Deploying:
         for it in await self.store.unfinished():
             if it.alive and it.attempt:
                 await self._reconcile(it, it.entry(it.attempt.number))
+        for key, entries in (await self.servers.known()).items():
+            if await self.store.get(key) is None:
+                await self._forget(key, entries)
         await self.publish_routes()
 
     async def _reconcile(self, it: Deployment, entry: str) -> None:
@@ -276,32 +306,39 @@ class Deploying:
     async def change(self, key: str, decision: Decision, once: Once[Deployment] = UNKEYED) -> Deployment:
         """Load, decide, commit, until no one else was faster. Raises NotFound, Repeated."""
         while True:
-            it = await self.get(key)
-            change = decision(it)
-            if change is None and not once.key:
-                return it
-            change = change or Change(it)  # kept for the mark: a repeat must find nothing to do either
-            try:
-                await self.store.commit(it, change, once)
-            except Stale:
-                continue
-            except PortTaken:
-                raise self._allocation.refusal(change.deployment.port) from None
-            return change.deployment
+            if after := await self._try(await self.get(key), decision, once):
+                return after
 
     async def hear(self, key: str, decision: Decision) -> Deployment | None:
-        """As `change`; None for a deployment that isn't there."""
+        """As `change`, also for one that is doomed; None for a deployment that isn't there."""
+        while it := await self.store.get(key):
+            if after := await self._try(it, decision):
+                return after
+        return None
+
+    async def _try(
+        self, it: Deployment, decision: Decision, once: Once[Deployment] = UNKEYED
+    ) -> Deployment | None:
+        """What it is after the decision; None if it was changed by somebody else meanwhile."""
+        change = decision(it)
+        if change is None and not once.key:
+            return it
+        change = change or Change(it)  # kept for the mark: a repeat must find nothing to do either
         try:
-            return await self.change(key, decision)
-        except NotFound:
+            await self.store.commit(it, change, once)
+        except Stale:
             return None
+        except PortTaken:
+            raise self._allocation.refusal(change.deployment.port) from None
+        return change.deployment
 
     async def _launch(self, it: Deployment) -> None:
         assert it.attempt
         entry = it.entry(it.attempt.number)
         try:
             async with self._launching:
-                await self.servers.launch(await self._at_a_free_port(it, entry))
+                if (fresh := await self.store.get(it.id)) and fresh.is_current(entry):
+                    await self.servers.launch(await self._at_a_free_port(fresh, entry))
         except LaunchFailed as error:
             log.warning("launch_failed", deployment=it.id, error=str(error))
             if not await self._runs_anyway(entry):

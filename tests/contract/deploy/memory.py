@@ -14,22 +14,31 @@ class MemoryDeploymentStore:
     def __init__(self, clock, tell=lambda event: None):
         self._clock, self._tell = clock, tell
         self.deployments, self.marks = {}, MemoryMarks()
-        self.owners = {}
+        self.owners, self._next = {}, {}
 
     async def get(self, key):
         return self.deployments.get(key)
+
+    async def first_attempt(self, key):
+        return self._next.get(key, 1)
 
     async def commit(self, before, change, once=UNKEYED):
         self.marks.check(once)
         it, known = change.deployment, self.deployments.get(change.deployment.id)
         if (known.version if known else 0) != (before.version if before else 0):
             raise Stale
+        if before is None and it.next_attempt < self._next.get(it.id, 1):
+            raise Stale
         if not it.over and self.owners.get(it.port, it.id) != it.id:
             raise PortTaken
         self.owners = {port: owner for port, owner in self.owners.items() if owner != it.id}
         if not it.over:
             self.owners[it.port] = it.id
-        self.deployments[it.id] = it
+        if it.gone:
+            del self.deployments[it.id]
+            self._next[it.id] = it.next_attempt
+        else:
+            self.deployments[it.id] = it
         for happened in change.events:
             self._tell(to_event(before.state if before else None, it, happened, self._clock.now()))
         self.marks.keep(once, it)
@@ -38,7 +47,8 @@ class MemoryDeploymentStore:
         self.marks.improve(once, answer)
 
     async def page(self, state, offset, size):
-        found = [it for it in self.deployments.values() if not state or it.state == state]
+        listed = [it for it in self.deployments.values() if not it.doomed]
+        found = [it for it in listed if not state or it.state == state]
         found.sort(key=lambda it: (it.created_at, it.id), reverse=True)
         return Page(tuple(found[offset : offset + size]), len(found))
 

@@ -41,6 +41,9 @@ class Quiet:
         begun = any(it.attempt and it.entry(it.attempt.number) == entry for it in self.launched)
         return RunReport(alive=begun, launched=begun)
 
+    async def known(self) -> dict[str, list[str]]:
+        return {}
+
     async def announced_port(self, entry: str) -> int:
         return self.announced
 

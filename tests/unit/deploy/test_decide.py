@@ -150,6 +150,27 @@ def test_taken_out_or_cancelled_while_it_waits_its_entry_never_comes_again() -> 
     assert (cancelled.deployment.over, cancelled.deployment.entry()) == (True, "deploy-d-2")
 
 
+def test_a_deletion_of_what_does_not_live_leaves_nothing() -> None:
+    waiting = done(decide.submit(fresh()))
+    deleted = decide.delete(waiting, 5.0)
+    assert [event.type for event in deleted.events] == ["deploy.job.cancelled", "deploy.job.deleted"]
+    assert deleted.events[0].effect == Withdraw("deploy-d-1")
+    assert (deleted.deployment.gone, deleted.deployment.entries()) == (True, ["deploy-d-1"])
+    failed = done(decide.refused(waiting, "deploy-d-1", "Impossible.", 5.0))
+    again = decide.delete(failed, 6.0)
+    assert [event.type for event in again.events] == ["deploy.job.deleted"]
+    assert (again.deployment.gone, again.deployment.version) == (True, failed.version + 1)
+
+
+@pytest.mark.parametrize("stop_first", [False, True])
+def test_a_deletion_of_what_lives_stops_it_and_is_through_when_nothing_of_it_lives(stop_first: bool) -> None:
+    it = done(decide.cancel(running(), 20.0)) if stop_first else running()
+    doomed = decide.delete(it, 21.0).deployment
+    assert (doomed.state, doomed.doomed, doomed.gone, doomed.alive) == (State.CANCELLED, True, False, True)
+    assert decide.granted(doomed, doomed.entry(), LEASE, 22.0) is None
+    assert done(decide.run_over(doomed, "deploy-d-1", 23.0)).gone
+
+
 ENTRIES = st.sampled_from([f"deploy-d-{n}" for n in range(1, 6)] + ["stranger"])
 FAULTS = st.sampled_from([None, BUG])
 
@@ -172,6 +193,7 @@ class Walk(RuleBasedStateMachine):
         assert change.events
         self.it = after
 
+    @precondition(lambda self: not self.it.doomed)  # clients don't find it any more
     @rule()
     def submit(self) -> None:
         self.hear(decide.submit(self.it))
@@ -226,6 +248,10 @@ class Walk(RuleBasedStateMachine):
     def cancel(self) -> None:
         self.hear(decide.cancel(self.it, self.now))
 
+    @rule()
+    def delete(self) -> None:
+        self.hear(decide.delete(self.it, self.now))
+
     @rule(tell=st.booleans())
     def take_out(self, tell: bool) -> None:
         self.hear(decide.take_out(self.it, tell=tell))
@@ -242,6 +268,10 @@ class Walk(RuleBasedStateMachine):
     @invariant()
     def it_is_not_over_while_its_server_lives(self) -> None:
         assert not (self.it.over and self.it.alive)
+
+    @invariant()
+    def what_is_doomed_never_runs_again(self) -> None:
+        assert not self.it.doomed or self.it.state in RESTING
 
     @invariant()
     def no_name_comes_again(self) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +110,29 @@ class LocalServers:
             rundir.bury(self._launcher, run, self._launching.grace_seconds)
         except (OSError, rundir.LaunchError) as error:
             log.warning("burial_failed", run=str(run.path), error=str(error))
+
+    async def known(self) -> Mapping[str, Sequence[str]]:
+        return await asyncio.to_thread(self._known)
+
+    def _known(self) -> dict[str, list[str]]:
+        found = defaultdict[str, list[str]](list)
+        for path in sorted(self._home.glob("*/*")):
+            found[path.parent.name].append(f"deploy-{path.parent.name}-{path.name}")
+        return found
+
+    async def remove(self, entry: str) -> None:
+        await asyncio.to_thread(self._remove, self._dir(entry))
+
+    def _remove(self, run: RunDir) -> None:
+        if run.is_alive():
+            run.request_stop(rundir.CANCELLED)
+        elif run.has_begun() and run.exit() is None:
+            self._bury(run)  # its runner died
+        else:
+            shutil.rmtree(run.path, ignore_errors=True)
+            self._dirs.forget(run.path)
+            with suppress(OSError):  # there are other runs
+                run.path.parent.rmdir()
 
     async def report(self, entry: str) -> RunReport:
         return await asyncio.to_thread(_report, self._dir(entry))

@@ -21,7 +21,11 @@ PREFIX = "swiftlet:{deploy}:"
 UNFINISHED = f"{PREFIX}unfinished"
 PORTS = f"{PREFIX}ports"
 
-_COMMIT = Script.load("swiftletd.deploy.adapters.lua", "commit", marked=True)
+NUMBERS_KEPT_S = 8 * 86_400  # longer than the gpu service remembers the entries of a deleted deployment
+
+_COMMIT, _DELETE = (
+    Script.load("swiftletd.deploy.adapters.lua", name, marked=True) for name in ("commit", "delete")
+)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Deployment).decode
 
@@ -36,6 +40,10 @@ class RedisDeploymentStore:
         blob: Any = await self._redis.hget(f"{PREFIX}deployment:{key}", "b")
         return _decode(blob) if blob else None
 
+    async def first_attempt(self, key: str) -> int:
+        number: Any = await self._redis.get(f"{PREFIX}next:{key}")
+        return int(number or 1)
+
     async def commit(
         self, before: Deployment | None, change: Change, once: Once[Deployment] = UNKEYED
     ) -> None:
@@ -47,24 +55,15 @@ class RedisDeploymentStore:
             DEPLOY_EVENTS,
             self.marks.name(once),
             PORTS,
+            f"{PREFIX}next:{it.id}",
             *(f"{PREFIX}deployments:{state}" for state in ("any", old, it.state)),
         ]
-        args: list[Any] = [
-            before.version if before else 0,
-            it.version,
-            it.state,
-            _encode(it),
-            int(it.created_at * 1e6),
-            it.id,
-            "0" if it.over else "1",
-            once.mark(it),
-            before.port if before else 0,
-            it.port,
-        ]
+        script, args = (_DELETE, _deletion(before, it)) if it.gone else (_COMMIT, _version(before, it))
+        args.append(once.mark(it))
         for happened in change.events:
             event = to_event(before.state if before else None, it, happened, now)
             args += [event.type, event.SerializeToString()]
-        kept: bytes = await _COMMIT(self._redis, keys, args)
+        kept: bytes = await script(self._redis, keys, args)
         if kept == b"stale":
             raise Stale
         if kept == b"port":
@@ -97,3 +96,25 @@ class RedisDeploymentStore:
     async def ports(self) -> frozenset[int]:
         taken: Any = await self._redis.hkeys(PORTS)
         return frozenset(int(port) for port in taken)
+
+
+def _version(before: Deployment | None, it: Deployment) -> list[Any]:
+    """See lua/commit.lua."""
+    return [
+        before.version if before else 0,
+        it.version,
+        it.state,
+        _encode(it),
+        int(it.created_at * 1e6),
+        it.id,
+        "0" if it.over else "1",
+        "0" if it.doomed else "1",
+        before.port if before else 0,
+        it.port,
+        0 if before else it.next_attempt,
+    ]
+
+
+def _deletion(before: Deployment | None, it: Deployment) -> list[Any]:
+    """See lua/delete.lua."""
+    return [before.version if before else 0, it.id, it.port, it.next_attempt, NUMBERS_KEPT_S]

@@ -172,6 +172,13 @@ def cancel(it: Deployment, now: float) -> Change | None:
     )
 
 
+def delete(it: Deployment, now: float) -> Change:
+    """A person wants it forgotten. What lives is ended first, as by a stop."""
+    stopped = cancel(it, now) or Change(edit(it))
+    told = Happened(type="deploy.job.deleted", message="Deleted.")
+    return Change(replace(stopped.deployment, doomed=True), (*stopped.events, told))
+
+
 def take_out(it: Deployment, *, tell: bool) -> Change | None:
     """Out of the queue, to wait for a start; `tell` the gpu service where it wasn't the one who said so."""
     if not it.submitted:

@@ -105,11 +105,17 @@ class Deployment:
     last_seen_at: float = 0.0
     error_message: str = ""
     failure_reason: str = ""
+    doomed: bool = False  # deleted: hidden from clients, and forgotten once it is over
 
     @property
     def over(self) -> bool:
         """It ended, and nothing of its model server lives."""
         return self.state in RESTING and not self.alive
+
+    @property
+    def gone(self) -> bool:
+        """It was deleted and nothing of it lives: there is nothing to keep any more."""
+        return self.doomed and self.over
 
     @property
     def alive(self) -> bool:
@@ -119,6 +125,10 @@ class Deployment:
     def entry(self, attempt: int = 0) -> str:
         """Name of the run, the queue entry and the lease of an attempt; of the next one for 0."""
         return f"deploy-{self.id}-{attempt or self.next_attempt}"
+
+    def entries(self) -> list[str]:
+        """Names of all attempts so far."""
+        return [self.entry(number) for number in range(1, self.next_attempt)]
 
     def is_current(self, entry: str) -> bool:
         """Whether an entry is that of the model server that lives now."""
