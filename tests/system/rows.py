@@ -223,6 +223,9 @@ ROWS = (
     ),
 )
 
+# What is there beside the contract.
+ADDED = (Row(call=f"DELETE {D}/jobs/{{waiting}}", code=204, shape=None),)
+
 
 def faults(value: Any, shape: Any, at: str = "$") -> list[str]:
     """Where a JSON value isn't of a shape: names that are missing, types that are others."""

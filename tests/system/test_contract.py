@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from support.golden import differences, golden_answer
 from support.suite import API, Suite
 from support.waiting import eventually
-from system.rows import ROWS, Row, faults
+from system.rows import ADDED, ROWS, Row, faults
 
 pytestmark = [pytest.mark.trainer, pytest.mark.timeout(90)]
 END = ("completed", "failed", "cancelled")
@@ -194,7 +194,7 @@ def test_reflection_on_the_one_port_tells_of_all_services(world: World) -> None:
 # ---------------------------------------------------------------- row by row; the last one leaves nothing
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.call)
+@pytest.mark.parametrize("row", [*ADDED, *ROWS], ids=lambda row: row.call)
 def test_row(world: World, row: Row) -> None:
     if row.call.startswith("DELETE") and row.path.endswith("/jobs"):
         assert world.call(row, row.path).status_code == httpx.codes.BAD_REQUEST  # while a job runs
@@ -225,6 +225,6 @@ def _first_message(suite: Suite, path: str) -> tuple[httpx.Response, Any]:
 def test_no_row_is_without_its_test(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print()
-        for row in ROWS:
+        for row in (*ROWS, *ADDED):
             print(f"{world.seen.get(row.call, 'MISSING'):8} {row.call}")
-    assert set(world.seen) == {row.call for row in ROWS}
+    assert set(world.seen) == {row.call for row in (*ROWS, *ADDED)}

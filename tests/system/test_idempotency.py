@@ -228,6 +228,7 @@ CASES = {
     "CreateDeployment": Case("deploy.job.submitted", undo=step("StopDeployment"), body=deploy_body),
     "StartDeployment": Case("deploy.job.submitted", SERVED, step("StopDeployment")),
     "StopDeployment": Case("deploy.job.cancelled", SERVED_QUEUED, step("StartDeployment")),
+    "DeleteDeployment": Case("deploy.job.deleted", SERVED, SERVED),
     "AddToDeployQueue": Case("deploy.job.submitted", SERVED, step("RemoveFromDeployQueue")),
     "RemoveFromDeployQueue": Case("deploy.job.unqueued", SERVED_QUEUED, step("StartDeployment")),
 }

@@ -1,4 +1,4 @@
-"""What a suite keeps, and what it doesn't: logs by size, and nothing of a job that was deleted."""
+"""What a suite keeps, and what it doesn't: logs by size, and nothing of what was deleted."""
 
 from __future__ import annotations
 
@@ -69,6 +69,36 @@ def test_a_log_that_was_removed_says_so_and_a_deleted_job_leaves_nothing(
         )
 
 
+def test_a_deployment_that_is_deleted_while_it_serves_leaves_nothing(
+    suite: Suite, private_redis: RedisServer, quick_job: dict[str, Any]
+) -> None:
+    model, name = Path(quick_job["model_path"]), "model-to-forget"
+    (model / "config.json").write_text("{}")
+    path, asked = f"/deploy/jobs/{name}", {"model_path": str(model), "auto_start": True, "job_id": name}
+    runs = suite.home / "h" / "runs" / "deploy"
+
+    def accepted() -> bool:
+        return suite.api.post(f"{API}/deploy/jobs", json=asked).status_code == httpx.codes.CREATED
+
+    for attempt in ("1", "2"):  # its id can be used again as soon as nothing of it lives
+        eventually(accepted, "it isn't created", suite.logs)
+        eventually(lambda: suite.get(path)["status"] == "running", "it doesn't serve", suite.logs)
+        assert (runs / name / attempt).is_dir()
+
+        # However early the service is killed: it is deleted for its client, and ended
+        assert suite.api.delete(API + path).status_code == httpx.codes.NO_CONTENT
+        suite.kill("deploy")
+        eventually(
+            lambda: suite.api.get(API + path).status_code == httpx.codes.NOT_FOUND, "it is there", suite.logs
+        )
+        assert suite.get("/deploy/jobs")["total"] == 0
+
+    eventually(lambda: not list(runs.glob("*")), "directories are left", lambda: str(list(runs.glob("*"))))
+    with redis.Redis.from_url(private_redis.url) as client:
+        eventually(lambda: not lasting(client, name), "keys are left", lambda: str(lasting(client, name)))
+    eventually(lambda: suite.get("/training/gpus")["gpus"][0]["available"], "the device isn't free")
+
+
 def assert_a_model_servers_log_goes(suite: Suite, model: Path) -> None:
     (model / "config.json").write_text("{}")
     (model / "fake_swift.json").write_text('{"crash_after": 0.5}')
@@ -88,6 +118,7 @@ def assert_a_model_servers_log_goes(suite: Suite, model: Path) -> None:
 # What is trimmed by age or by number, with all that is in it; results count until they are removed.
 PASSING = {
     "swiftlet:{training}:events",
+    "swiftlet:{deploy}:events",
     "swiftlet:{gpu}:events",
     "swiftlet:{runs}:events",
     "swiftlet:{runs}:tail",

@@ -256,6 +256,10 @@ class DeployDouble(deploy_service_pb2_grpc.DeployServiceServicer):
     async def GetDeployment(self, request: Any, context: Any) -> Any:
         return self.deployments[request.job_id]
 
+    async def DeleteDeployment(self, request: Any, context: Any) -> Any:
+        del self.deployments[request.job_id]
+        return empty_pb2.Empty()
+
     async def ListDeployments(self, request: Any, context: Any) -> Any:
         listed = list(self.deployments.values())
         start = (request.page - 1) * request.size

@@ -130,6 +130,12 @@ async def test_deployments_are_read_page_by_page(suite, client):
     assert [one.id async for one in client.deployments(page_size=2)] == ["serve-1", "serve-2", "serve-3"]
 
 
+async def test_a_deployment_is_deleted(suite, client):
+    deployment = await client.deploy("org/model")
+    await deployment.delete()
+    assert suite.deploy.deployments == {}
+
+
 async def test_a_deployment_is_waited_for_until_it_answers(suite, client):
     deployment = await client.deploy("job-1", wait=True, served_model_name="birds")
 

@@ -323,6 +323,15 @@ async def test_a_served_model_is_made_listed_and_found(suite, run):
     assert "running" in shown.stdout
 
 
+async def test_deployments_are_deleted_by_name(suite, run):
+    for _ in range(3):
+        await run("deploy", "create", "job-1")
+    result = await run("deploy", "delete", "serve-1", "serve-3")
+    assert result.stdout == "serve-1 is deleted.\nserve-3 is deleted.\n"
+    assert list(suite.deploy.deployments) == ["serve-2"]
+    assert (await run("deploy", "delete")).exit_code == 2
+
+
 async def test_chat_says_that_a_stopped_deployment_must_be_started(run):
     await run("deploy", "create", "job-1")
 

@@ -27,7 +27,15 @@ def commands(group, path=()):
 
 def test_the_commands_that_scripts_rely_on():
     assert " ".join(sorted(cli.commands)) == COMMANDS
-    assert sorted(cli.commands["deploy"].commands) == ["create", "logs", "ls", "start", "status", "stop"]
+    assert sorted(cli.commands["deploy"].commands) == [
+        "create",
+        "delete",
+        "logs",
+        "ls",
+        "start",
+        "status",
+        "stop",
+    ]
     assert {"show", "hold", "move", "release", "remove", "process", "pause", "resume", "score"} <= set(
         cli.commands["queue"].commands
     )

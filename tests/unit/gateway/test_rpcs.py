@@ -23,6 +23,7 @@ def test_every_service_is_there():
         ("CreateDeployment", 201),
         ("DeleteTrainingJob", 204),
         ("DeleteTrainingJobs", 200),
+        ("DeleteDeployment", 204),
         ("StopTrainingJob", 200),
         ("GetHealth", 200),
     ],

@@ -30,11 +30,13 @@ class Queue:
         answer = pb.ListDeployQueueResponse()
         for item in found.queue_items:
             it = await self._store.get(item.job_id)
+            if it is None or it.doomed:  # deleted: the gpu service hears of it in a moment
+                continue
             answer.queue_items.add(
                 job_id=item.job_id,
                 queue_position=item.queue_position,
                 priority=item.priority,
-                port=it.port if it else 0,
+                port=it.port,
                 created_at=item.created_at,
                 estimated_wait_time=item.estimated_wait_time,
                 reason=item.reason,

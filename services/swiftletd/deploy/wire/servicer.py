@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import grpc.aio
 from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 
 from swiftlet.deploy.v1 import deploy_service_pb2 as pb
@@ -70,6 +71,10 @@ class DeployServicer(rpc.DeployServiceServicer):
         self, request: pb.StopDeploymentRequest, context: Context
     ) -> pb.DeploymentActionResponse:
         return stopped(await self._deploying.stop(request.job_id, once(request, stopped)))
+
+    async def DeleteDeployment(self, request: pb.DeleteDeploymentRequest, context: Context) -> Empty:
+        await self._deploying.delete(request.job_id, once(request, lambda _: Empty()))
+        return Empty()
 
     async def GetDeployment(
         self, request: pb.GetDeploymentRequest, context: Context

@@ -98,6 +98,11 @@ class Deployment:
         request = deploy_service_pb2.StopDeploymentRequest(job_id=self.id)
         return self._acted(await self._connection.call(self._connection.deploy.StopDeployment, request))
 
+    async def delete(self) -> None:
+        """Delete it with its logs; one that lives is stopped first."""
+        request = deploy_service_pb2.DeleteDeploymentRequest(job_id=self.id)
+        await self._connection.call(self._connection.deploy.DeleteDeployment, request)
+
     def _acted(
         self, done: deploy_service_pb2.DeploymentActionResponse
     ) -> deploy_service_pb2.DeploymentActionResponse:

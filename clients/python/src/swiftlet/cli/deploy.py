@@ -134,6 +134,16 @@ def stop(app: App, deployment_id: str) -> None:
     app.say(plain(app.client.deployment(deployment_id).stop().message))
 
 
+@deploy.command("delete")
+@click.argument("deployment_ids", metavar="ID...", nargs=-1, required=True)
+@pass_app
+def delete(app: App, deployment_ids: tuple[str, ...]) -> None:
+    """Delete deployments with their logs; what serves is stopped."""
+    for deployment_id in deployment_ids:
+        app.client.deployment(deployment_id).delete()
+        app.say(f"{deployment_id} is deleted.")
+
+
 @deploy.command("logs")
 @deployment_argument
 @log_options

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from swiftlet.deploy.v1 import deployment_pb2 as swiftlet_dot_deploy_dot_v1_dot_deployment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'swiftlet/deploy/v1/deploy_service.proto\x12\x12swiftlet.deploy.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a#swiftlet/deploy/v1/deployment.proto\"\xe5\x02\n\x17\x43reateDeploymentRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\x12\x37\n\rdeploy_target\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployTarget\x12\x33\n\x0b\x64\x65ploy_type\x18\x03 \x01(\x0e\x32\x1e.swiftlet.deploy.v1.DeployType\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x36\n\tresources\x18\x05 \x01(\x0b\x32#.swiftlet.deploy.v1.DeployResources\x12\x11\n\x04port\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12\x12\n\nauto_start\x18\x08 \x01(\x08\x12\x0e\n\x06job_id\x18\t \x01(\t\x12\x19\n\x11served_model_name\x18\n \x01(\t\x12\x12\n\nrequest_id\x18\x0b \x01(\tB\x07\n\x05_port\"{\n\x18\x43reateDeploymentResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\x12\x0c\n\x04port\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x82\x01\n\x16ListDeploymentsRequest\x12\x11\n\x04page\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\x04size\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatusB\x07\n\x05_pageB\x07\n\x05_size\"y\n\x17ListDeploymentsResponse\x12\x33\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1e.swiftlet.deploy.v1.Deployment\x12\r\n\x05total\x18\x02 \x01(\x05\x12\x0c\n\x04page\x18\x03 \x01(\x05\x12\x0c\n\x04size\x18\x04 \x01(\x05\"<\n\x16StartDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\";\n\x15StopDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"m\n\x18\x44\x65ploymentActionResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\"&\n\x14GetDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\">\n\x16WatchDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\x85\x01\n\x17WatchDeploymentResponse\x12\x32\n\ndeployment\x18\x01 \x01(\x0b\x32\x1e.swiftlet.deploy.v1.Deployment\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"\xb7\x01\n\x19ListDeploymentLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07\x61ttempt\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x06offset\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x11\n\x04line\x18\x06 \x01(\x05H\x03\x88\x01\x01\x42\x08\n\x06_limitB\n\n\x08_attemptB\t\n\x07_offsetB\x07\n\x05_line\"\x92\x01\n\x1aListDeploymentLogsResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12/\n\x04logs\x18\x02 \x03(\x0b\x32!.swiftlet.deploy.v1.DeployLogLine\x12\r\n\x05total\x18\x03 \x01(\x05\x12\x13\n\x0bnext_offset\x18\x04 \x01(\x01\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\"^\n\x1aWatchDeploymentLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x11\n\x04tail\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_tail\"\x86\x01\n\x1bWatchDeploymentLogsResponse\x12/\n\x04logs\x18\x01 \x03(\x0b\x32!.swiftlet.deploy.v1.DeployLogLine\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"\x18\n\x16ListDeployQueueRequest\"i\n\x17ListDeployQueueResponse\x12\x14\n\x0ctotal_queued\x18\x01 \x01(\x05\x12\x38\n\x0bqueue_items\x18\x02 \x03(\x0b\x32#.swiftlet.deploy.v1.DeployQueueItem\"\x9a\x01\n\x0f\x44\x65ployQueueItem\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x05\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x0c\n\x04port\x18\x04 \x01(\x05\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x1b\n\x13\x65stimated_wait_time\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"}\n\x17\x41\x64\x64ToDeployQueueRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\x04port\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08priority\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x07\n\x05_portB\x0b\n\t_priority\"B\n\x1cRemoveFromDeployQueueRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"<\n\x19\x44\x65ployQueueActionResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"\x13\n\x11GetMetricsRequest2\xa7\x0e\n\rDeployService\x12\x8d\x01\n\x10\x43reateDeployment\x12+.swiftlet.deploy.v1.CreateDeploymentRequest\x1a,.swiftlet.deploy.v1.CreateDeploymentResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/deploy/jobs:\x01*\x12\x87\x01\n\x0fListDeployments\x12*.swiftlet.deploy.v1.ListDeploymentsRequest\x1a+.swiftlet.deploy.v1.ListDeploymentsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/deploy/jobs\x12\x9a\x01\n\x0fStartDeployment\x12*.swiftlet.deploy.v1.StartDeploymentRequest\x1a,.swiftlet.deploy.v1.DeploymentActionResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/api/v1/deploy/jobs/{job_id}/start:\x01*\x12\x97\x01\n\x0eStopDeployment\x12).swiftlet.deploy.v1.StopDeploymentRequest\x1a,.swiftlet.deploy.v1.DeploymentActionResponse\",\x82\xd3\xe4\x93\x02&\"!/api/v1/deploy/jobs/{job_id}/stop:\x01*\x12\xa6\x01\n\rGetDeployment\x12(.swiftlet.deploy.v1.GetDeploymentRequest\x1a\x1e.swiftlet.deploy.v1.Deployment\"K\x82\xd3\xe4\x93\x02\x45\x12#/api/v1/deploy/jobs/{job_id}/statusZ\x1e\x12\x1c/api/v1/deploy/jobs/{job_id}\x12\xa0\x01\n\x0fWatchDeployment\x12*.swiftlet.deploy.v1.WatchDeploymentRequest\x1a+.swiftlet.deploy.v1.WatchDeploymentResponse\"2\x82\xd3\xe4\x93\x02,\x12*/api/v1/deploy/jobs/{job_id}/status/stream0\x01\x12\x9e\x01\n\x12ListDeploymentLogs\x12-.swiftlet.deploy.v1.ListDeploymentLogsRequest\x1a..swiftlet.deploy.v1.ListDeploymentLogsResponse\")\x82\xd3\xe4\x93\x02#\x12!/api/v1/deploy/jobs/{job_id}/logs\x12\xaa\x01\n\x13WatchDeploymentLogs\x12..swiftlet.deploy.v1.WatchDeploymentLogsRequest\x1a/.swiftlet.deploy.v1.WatchDeploymentLogsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/api/v1/deploy/jobs/{job_id}/logs/stream0\x01\x12\x88\x01\n\x0fListDeployQueue\x12*.swiftlet.deploy.v1.ListDeployQueueRequest\x1a+.swiftlet.deploy.v1.ListDeployQueueResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/deploy/queue\x12\x99\x01\n\x10\x41\x64\x64ToDeployQueue\x12+.swiftlet.deploy.v1.AddToDeployQueueRequest\x1a-.swiftlet.deploy.v1.DeployQueueActionResponse\")\x82\xd3\xe4\x93\x02#\"!/api/v1/deploy/queue/{job_id}/add\x12\x9f\x01\n\x15RemoveFromDeployQueue\x12\x30.swiftlet.deploy.v1.RemoveFromDeployQueueRequest\x1a-.swiftlet.deploy.v1.DeployQueueActionResponse\"%\x82\xd3\xe4\x93\x02\x1f*\x1d/api/v1/deploy/queue/{job_id}\x12\x62\n\nGetMetrics\x12%.swiftlet.deploy.v1.GetMetricsRequest\x1a\x14.google.api.HttpBody\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/metrics/deployb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'swiftlet/deploy/v1/deploy_service.proto\x12\x12swiftlet.deploy.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a#swiftlet/deploy/v1/deployment.proto\"\xe5\x02\n\x17\x43reateDeploymentRequest\x12\x12\n\nmodel_path\x18\x01 \x01(\t\x12\x37\n\rdeploy_target\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployTarget\x12\x33\n\x0b\x64\x65ploy_type\x18\x03 \x01(\x0e\x32\x1e.swiftlet.deploy.v1.DeployType\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x36\n\tresources\x18\x05 \x01(\x0b\x32#.swiftlet.deploy.v1.DeployResources\x12\x11\n\x04port\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12\x12\n\nauto_start\x18\x08 \x01(\x08\x12\x0e\n\x06job_id\x18\t \x01(\t\x12\x19\n\x11served_model_name\x18\n \x01(\t\x12\x12\n\nrequest_id\x18\x0b \x01(\tB\x07\n\x05_port\"{\n\x18\x43reateDeploymentResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\x12\x0c\n\x04port\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x82\x01\n\x16ListDeploymentsRequest\x12\x11\n\x04page\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x11\n\x04size\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatusB\x07\n\x05_pageB\x07\n\x05_size\"y\n\x17ListDeploymentsResponse\x12\x33\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1e.swiftlet.deploy.v1.Deployment\x12\r\n\x05total\x18\x02 \x01(\x05\x12\x0c\n\x04page\x18\x03 \x01(\x05\x12\x0c\n\x04size\x18\x04 \x01(\x05\"<\n\x16StartDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\";\n\x15StopDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"=\n\x17\x44\x65leteDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"m\n\x18\x44\x65ploymentActionResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x30\n\x06status\x18\x03 \x01(\x0e\x32 .swiftlet.deploy.v1.DeployStatus\"&\n\x14GetDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\">\n\x16WatchDeploymentRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\x85\x01\n\x17WatchDeploymentResponse\x12\x32\n\ndeployment\x18\x01 \x01(\x0b\x32\x1e.swiftlet.deploy.v1.Deployment\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"\xb7\x01\n\x19ListDeploymentLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07\x61ttempt\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x06offset\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06search\x18\x05 \x01(\t\x12\x11\n\x04line\x18\x06 \x01(\x05H\x03\x88\x01\x01\x42\x08\n\x06_limitB\n\n\x08_attemptB\t\n\x07_offsetB\x07\n\x05_line\"\x92\x01\n\x1aListDeploymentLogsResponse\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12/\n\x04logs\x18\x02 \x03(\x0b\x32!.swiftlet.deploy.v1.DeployLogLine\x12\r\n\x05total\x18\x03 \x01(\x05\x12\x13\n\x0bnext_offset\x18\x04 \x01(\x01\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\"^\n\x1aWatchDeploymentLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x11\n\x04tail\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x07\n\x05_tail\"\x86\x01\n\x1bWatchDeploymentLogsResponse\x12/\n\x04logs\x18\x01 \x03(\x0b\x32!.swiftlet.deploy.v1.DeployLogLine\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x12\n\ncheckpoint\x18\x03 \x01(\x08\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"\x18\n\x16ListDeployQueueRequest\"i\n\x17ListDeployQueueResponse\x12\x14\n\x0ctotal_queued\x18\x01 \x01(\x05\x12\x38\n\x0bqueue_items\x18\x02 \x03(\x0b\x32#.swiftlet.deploy.v1.DeployQueueItem\"\x9a\x01\n\x0f\x44\x65ployQueueItem\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0equeue_position\x18\x02 \x01(\x05\x12\x10\n\x08priority\x18\x03 \x01(\x05\x12\x0c\n\x04port\x18\x04 \x01(\x05\x12\x12\n\ncreated_at\x18\x05 \x01(\t\x12\x1b\n\x13\x65stimated_wait_time\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"}\n\x17\x41\x64\x64ToDeployQueueRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\x04port\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x15\n\x08priority\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\x07\n\x05_portB\x0b\n\t_priority\"B\n\x1cRemoveFromDeployQueueRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"<\n\x19\x44\x65ployQueueActionResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\"\x13\n\x11GetMetricsRequest2\xa6\x0f\n\rDeployService\x12\x8d\x01\n\x10\x43reateDeployment\x12+.swiftlet.deploy.v1.CreateDeploymentRequest\x1a,.swiftlet.deploy.v1.CreateDeploymentResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/deploy/jobs:\x01*\x12\x87\x01\n\x0fListDeployments\x12*.swiftlet.deploy.v1.ListDeploymentsRequest\x1a+.swiftlet.deploy.v1.ListDeploymentsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/deploy/jobs\x12\x9a\x01\n\x0fStartDeployment\x12*.swiftlet.deploy.v1.StartDeploymentRequest\x1a,.swiftlet.deploy.v1.DeploymentActionResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/api/v1/deploy/jobs/{job_id}/start:\x01*\x12\x97\x01\n\x0eStopDeployment\x12).swiftlet.deploy.v1.StopDeploymentRequest\x1a,.swiftlet.deploy.v1.DeploymentActionResponse\",\x82\xd3\xe4\x93\x02&\"!/api/v1/deploy/jobs/{job_id}/stop:\x01*\x12}\n\x10\x44\x65leteDeployment\x12+.swiftlet.deploy.v1.DeleteDeploymentRequest\x1a\x16.google.protobuf.Empty\"$\x82\xd3\xe4\x93\x02\x1e*\x1c/api/v1/deploy/jobs/{job_id}\x12\xa6\x01\n\rGetDeployment\x12(.swiftlet.deploy.v1.GetDeploymentRequest\x1a\x1e.swiftlet.deploy.v1.Deployment\"K\x82\xd3\xe4\x93\x02\x45\x12#/api/v1/deploy/jobs/{job_id}/statusZ\x1e\x12\x1c/api/v1/deploy/jobs/{job_id}\x12\xa0\x01\n\x0fWatchDeployment\x12*.swiftlet.deploy.v1.WatchDeploymentRequest\x1a+.swiftlet.deploy.v1.WatchDeploymentResponse\"2\x82\xd3\xe4\x93\x02,\x12*/api/v1/deploy/jobs/{job_id}/status/stream0\x01\x12\x9e\x01\n\x12ListDeploymentLogs\x12-.swiftlet.deploy.v1.ListDeploymentLogsRequest\x1a..swiftlet.deploy.v1.ListDeploymentLogsResponse\")\x82\xd3\xe4\x93\x02#\x12!/api/v1/deploy/jobs/{job_id}/logs\x12\xaa\x01\n\x13WatchDeploymentLogs\x12..swiftlet.deploy.v1.WatchDeploymentLogsRequest\x1a/.swiftlet.deploy.v1.WatchDeploymentLogsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/api/v1/deploy/jobs/{job_id}/logs/stream0\x01\x12\x88\x01\n\x0fListDeployQueue\x12*.swiftlet.deploy.v1.ListDeployQueueRequest\x1a+.swiftlet.deploy.v1.ListDeployQueueResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/deploy/queue\x12\x99\x01\n\x10\x41\x64\x64ToDeployQueue\x12+.swiftlet.deploy.v1.AddToDeployQueueRequest\x1a-.swiftlet.deploy.v1.DeployQueueActionResponse\")\x82\xd3\xe4\x93\x02#\"!/api/v1/deploy/queue/{job_id}/add\x12\x9f\x01\n\x15RemoveFromDeployQueue\x12\x30.swiftlet.deploy.v1.RemoveFromDeployQueueRequest\x1a-.swiftlet.deploy.v1.DeployQueueActionResponse\"%\x82\xd3\xe4\x93\x02\x1f*\x1d/api/v1/deploy/queue/{job_id}\x12\x62\n\nGetMetrics\x12%.swiftlet.deploy.v1.GetMetricsRequest\x1a\x14.google.api.HttpBody\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/metrics/deployb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPLOYSERVICE'].methods_by_name['StartDeployment']._serialized_options = b'\202\323\344\223\002\'\"\"/api/v1/deploy/jobs/{job_id}/start:\001*'
   _globals['_DEPLOYSERVICE'].methods_by_name['StopDeployment']._loaded_options = None
   _globals['_DEPLOYSERVICE'].methods_by_name['StopDeployment']._serialized_options = b'\202\323\344\223\002&\"!/api/v1/deploy/jobs/{job_id}/stop:\001*'
+  _globals['_DEPLOYSERVICE'].methods_by_name['DeleteDeployment']._loaded_options = None
+  _globals['_DEPLOYSERVICE'].methods_by_name['DeleteDeployment']._serialized_options = b'\202\323\344\223\002\036*\034/api/v1/deploy/jobs/{job_id}'
   _globals['_DEPLOYSERVICE'].methods_by_name['GetDeployment']._loaded_options = None
   _globals['_DEPLOYSERVICE'].methods_by_name['GetDeployment']._serialized_options = b'\202\323\344\223\002E\022#/api/v1/deploy/jobs/{job_id}/statusZ\036\022\034/api/v1/deploy/jobs/{job_id}'
   _globals['_DEPLOYSERVICE'].methods_by_name['WatchDeployment']._loaded_options = None
@@ -58,48 +61,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPLOYSERVICE'].methods_by_name['RemoveFromDeployQueue']._serialized_options = b'\202\323\344\223\002\037*\035/api/v1/deploy/queue/{job_id}'
   _globals['_DEPLOYSERVICE'].methods_by_name['GetMetrics']._loaded_options = None
   _globals['_DEPLOYSERVICE'].methods_by_name['GetMetrics']._serialized_options = b'\202\323\344\223\002\021\022\017/metrics/deploy'
-  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_start=158
-  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_end=515
-  _globals['_CREATEDEPLOYMENTRESPONSE']._serialized_start=517
-  _globals['_CREATEDEPLOYMENTRESPONSE']._serialized_end=640
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=643
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=773
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=775
-  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=896
-  _globals['_STARTDEPLOYMENTREQUEST']._serialized_start=898
-  _globals['_STARTDEPLOYMENTREQUEST']._serialized_end=958
-  _globals['_STOPDEPLOYMENTREQUEST']._serialized_start=960
-  _globals['_STOPDEPLOYMENTREQUEST']._serialized_end=1019
-  _globals['_DEPLOYMENTACTIONRESPONSE']._serialized_start=1021
-  _globals['_DEPLOYMENTACTIONRESPONSE']._serialized_end=1130
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=1132
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=1170
-  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_start=1172
-  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_end=1234
-  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_start=1237
-  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_end=1370
-  _globals['_LISTDEPLOYMENTLOGSREQUEST']._serialized_start=1373
-  _globals['_LISTDEPLOYMENTLOGSREQUEST']._serialized_end=1556
-  _globals['_LISTDEPLOYMENTLOGSRESPONSE']._serialized_start=1559
-  _globals['_LISTDEPLOYMENTLOGSRESPONSE']._serialized_end=1705
-  _globals['_WATCHDEPLOYMENTLOGSREQUEST']._serialized_start=1707
-  _globals['_WATCHDEPLOYMENTLOGSREQUEST']._serialized_end=1801
-  _globals['_WATCHDEPLOYMENTLOGSRESPONSE']._serialized_start=1804
-  _globals['_WATCHDEPLOYMENTLOGSRESPONSE']._serialized_end=1938
-  _globals['_LISTDEPLOYQUEUEREQUEST']._serialized_start=1940
-  _globals['_LISTDEPLOYQUEUEREQUEST']._serialized_end=1964
-  _globals['_LISTDEPLOYQUEUERESPONSE']._serialized_start=1966
-  _globals['_LISTDEPLOYQUEUERESPONSE']._serialized_end=2071
-  _globals['_DEPLOYQUEUEITEM']._serialized_start=2074
-  _globals['_DEPLOYQUEUEITEM']._serialized_end=2228
-  _globals['_ADDTODEPLOYQUEUEREQUEST']._serialized_start=2230
-  _globals['_ADDTODEPLOYQUEUEREQUEST']._serialized_end=2355
-  _globals['_REMOVEFROMDEPLOYQUEUEREQUEST']._serialized_start=2357
-  _globals['_REMOVEFROMDEPLOYQUEUEREQUEST']._serialized_end=2423
-  _globals['_DEPLOYQUEUEACTIONRESPONSE']._serialized_start=2425
-  _globals['_DEPLOYQUEUEACTIONRESPONSE']._serialized_end=2485
-  _globals['_GETMETRICSREQUEST']._serialized_start=2487
-  _globals['_GETMETRICSREQUEST']._serialized_end=2506
-  _globals['_DEPLOYSERVICE']._serialized_start=2509
-  _globals['_DEPLOYSERVICE']._serialized_end=4340
+  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_start=187
+  _globals['_CREATEDEPLOYMENTREQUEST']._serialized_end=544
+  _globals['_CREATEDEPLOYMENTRESPONSE']._serialized_start=546
+  _globals['_CREATEDEPLOYMENTRESPONSE']._serialized_end=669
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=672
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=802
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_start=804
+  _globals['_LISTDEPLOYMENTSRESPONSE']._serialized_end=925
+  _globals['_STARTDEPLOYMENTREQUEST']._serialized_start=927
+  _globals['_STARTDEPLOYMENTREQUEST']._serialized_end=987
+  _globals['_STOPDEPLOYMENTREQUEST']._serialized_start=989
+  _globals['_STOPDEPLOYMENTREQUEST']._serialized_end=1048
+  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_start=1050
+  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_end=1111
+  _globals['_DEPLOYMENTACTIONRESPONSE']._serialized_start=1113
+  _globals['_DEPLOYMENTACTIONRESPONSE']._serialized_end=1222
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=1224
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=1262
+  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_start=1264
+  _globals['_WATCHDEPLOYMENTREQUEST']._serialized_end=1326
+  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_start=1329
+  _globals['_WATCHDEPLOYMENTRESPONSE']._serialized_end=1462
+  _globals['_LISTDEPLOYMENTLOGSREQUEST']._serialized_start=1465
+  _globals['_LISTDEPLOYMENTLOGSREQUEST']._serialized_end=1648
+  _globals['_LISTDEPLOYMENTLOGSRESPONSE']._serialized_start=1651
+  _globals['_LISTDEPLOYMENTLOGSRESPONSE']._serialized_end=1797
+  _globals['_WATCHDEPLOYMENTLOGSREQUEST']._serialized_start=1799
+  _globals['_WATCHDEPLOYMENTLOGSREQUEST']._serialized_end=1893
+  _globals['_WATCHDEPLOYMENTLOGSRESPONSE']._serialized_start=1896
+  _globals['_WATCHDEPLOYMENTLOGSRESPONSE']._serialized_end=2030
+  _globals['_LISTDEPLOYQUEUEREQUEST']._serialized_start=2032
+  _globals['_LISTDEPLOYQUEUEREQUEST']._serialized_end=2056
+  _globals['_LISTDEPLOYQUEUERESPONSE']._serialized_start=2058
+  _globals['_LISTDEPLOYQUEUERESPONSE']._serialized_end=2163
+  _globals['_DEPLOYQUEUEITEM']._serialized_start=2166
+  _globals['_DEPLOYQUEUEITEM']._serialized_end=2320
+  _globals['_ADDTODEPLOYQUEUEREQUEST']._serialized_start=2322
+  _globals['_ADDTODEPLOYQUEUEREQUEST']._serialized_end=2447
+  _globals['_REMOVEFROMDEPLOYQUEUEREQUEST']._serialized_start=2449
+  _globals['_REMOVEFROMDEPLOYQUEUEREQUEST']._serialized_end=2515
+  _globals['_DEPLOYQUEUEACTIONRESPONSE']._serialized_start=2517
+  _globals['_DEPLOYQUEUEACTIONRESPONSE']._serialized_end=2577
+  _globals['_GETMETRICSREQUEST']._serialized_start=2579
+  _globals['_GETMETRICSREQUEST']._serialized_end=2598
+  _globals['_DEPLOYSERVICE']._serialized_start=2601
+  _globals['_DEPLOYSERVICE']._serialized_end=4559
 # @@protoc_insertion_point(module_scope)

@@ -254,6 +254,35 @@ class StopDeploymentRequest(_message.Message):
 Global___StopDeploymentRequest: _TypeAlias = StopDeploymentRequest  # noqa: Y015
 
 @_typing.final
+class DeleteDeploymentRequest(_message.Message):
+    """Names a deployment to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.str
+    """The deployment."""
+    request_id: _builtins.str
+    """Of the client's choice, at most 128 characters (REST: the header Idempotency-Key). For seven days a
+    repeated request with the same id does nothing more and gets the first one's answer; another request
+    with it is refused.
+    """
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteDeploymentRequest: _TypeAlias = DeleteDeploymentRequest  # noqa: Y015
+
+@_typing.final
 class DeploymentActionResponse(_message.Message):
     """What was done to a deployment."""
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from swiftlet.deploy.v1 import deploy_service_pb2 as swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2
 from swiftlet.deploy.v1 import deployment_pb2 as swiftlet_dot_deploy_dot_v1_dot_deployment__pb2
 
@@ -56,6 +57,11 @@ class DeployServiceStub:
                 '/swiftlet.deploy.v1.DeployService/StopDeployment',
                 request_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.StopDeploymentRequest.SerializeToString,
                 response_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.DeploymentActionResponse.FromString,
+                _registered_method=True)
+        self.DeleteDeployment = channel.unary_unary(
+                '/swiftlet.deploy.v1.DeployService/DeleteDeployment',
+                request_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.DeleteDeploymentRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
         self.GetDeployment = channel.unary_unary(
                 '/swiftlet.deploy.v1.DeployService/GetDeployment',
@@ -126,6 +132,14 @@ class DeployServiceServicer:
 
     def StopDeployment(self, request, context):
         """Stops a deployment; its port and its GPUs are free again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteDeployment(self, request, context):
+        """Deletes a deployment with its logs; one that lives is stopped first. Its port and its GPUs are free when its
+        processes are gone; until then its id can't be used again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,6 +223,11 @@ def add_DeployServiceServicer_to_server(servicer, server):
                     servicer.StopDeployment,
                     request_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.StopDeploymentRequest.FromString,
                     response_serializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.DeploymentActionResponse.SerializeToString,
+            ),
+            'DeleteDeployment': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDeployment,
+                    request_deserializer=swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.DeleteDeploymentRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'GetDeployment': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDeployment,
@@ -360,6 +379,33 @@ class DeployService:
             '/swiftlet.deploy.v1.DeployService/StopDeployment',
             swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.StopDeploymentRequest.SerializeToString,
             swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.DeploymentActionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDeployment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/swiftlet.deploy.v1.DeployService/DeleteDeployment',
+            swiftlet_dot_deploy_dot_v1_dot_deploy__service__pb2.DeleteDeploymentRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

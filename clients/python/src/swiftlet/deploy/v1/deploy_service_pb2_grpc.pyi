@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from swiftlet.deploy.v1 import deploy_service_pb2 as _deploy_service_pb2
 from swiftlet.deploy.v1 import deployment_pb2 as _deployment_pb2
@@ -43,6 +44,10 @@ class DeployServiceStub:
     """Starts a deployment; where its GPUs are not free it waits for them."""
     StopDeployment: _grpc.UnaryUnaryMultiCallable[_deploy_service_pb2.StopDeploymentRequest, _deploy_service_pb2.DeploymentActionResponse]
     """Stops a deployment; its port and its GPUs are free again."""
+    DeleteDeployment: _grpc.UnaryUnaryMultiCallable[_deploy_service_pb2.DeleteDeploymentRequest, _empty_pb2.Empty]
+    """Deletes a deployment with its logs; one that lives is stopped first. Its port and its GPUs are free when its
+    processes are gone; until then its id can't be used again.
+    """
     GetDeployment: _grpc.UnaryUnaryMultiCallable[_deploy_service_pb2.GetDeploymentRequest, _deployment_pb2.Deployment]
     """Gets one deployment."""
     WatchDeployment: _grpc.UnaryStreamMultiCallable[_deploy_service_pb2.WatchDeploymentRequest, _deploy_service_pb2.WatchDeploymentResponse]
@@ -73,6 +78,10 @@ class DeployServiceAsyncStub(DeployServiceStub):
     """Starts a deployment; where its GPUs are not free it waits for them."""
     StopDeployment: _aio.UnaryUnaryMultiCallable[_deploy_service_pb2.StopDeploymentRequest, _deploy_service_pb2.DeploymentActionResponse]  # type: ignore[assignment]
     """Stops a deployment; its port and its GPUs are free again."""
+    DeleteDeployment: _aio.UnaryUnaryMultiCallable[_deploy_service_pb2.DeleteDeploymentRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes a deployment with its logs; one that lives is stopped first. Its port and its GPUs are free when its
+    processes are gone; until then its id can't be used again.
+    """
     GetDeployment: _aio.UnaryUnaryMultiCallable[_deploy_service_pb2.GetDeploymentRequest, _deployment_pb2.Deployment]  # type: ignore[assignment]
     """Gets one deployment."""
     WatchDeployment: _aio.UnaryStreamMultiCallable[_deploy_service_pb2.WatchDeploymentRequest, _deploy_service_pb2.WatchDeploymentResponse]  # type: ignore[assignment]
@@ -124,6 +133,16 @@ class DeployServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_deploy_service_pb2.DeploymentActionResponse, _abc.Awaitable[_deploy_service_pb2.DeploymentActionResponse]]:
         """Stops a deployment; its port and its GPUs are free again."""
+
+    @_abc_1.abstractmethod
+    def DeleteDeployment(
+        self,
+        request: _deploy_service_pb2.DeleteDeploymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes a deployment with its logs; one that lives is stopped first. Its port and its GPUs are free when its
+        processes are gone; until then its id can't be used again.
+        """
 
     @_abc_1.abstractmethod
     def GetDeployment(
