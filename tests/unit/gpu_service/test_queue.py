@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from unittest.mock import AsyncMock
 
@@ -232,6 +233,21 @@ async def test_two_schedulers_at_once_give_each_gpu_once_and_agree_afterwards(fo
     await four.catch_up()
     assert sorted(four.running) == sorted(other.running) == list("abcd")
     assert four.line == other.line == ["e", "f"]
+
+
+@pytest.mark.parametrize("leads", [True, False])
+async def test_a_scheduler_rests_when_the_time_of_an_entry_has_come_whether_it_leads_or_not(one, leads):
+    await one.submit("later", earliest_start=one.clock.at + 60)
+    one.clock.at += 61
+    one.scheduler.leading = leads
+    signal = one.scheduler._signal
+    signal.wait = AsyncMock(side_effect=signal.wait)
+    running = asyncio.create_task(one.scheduler.run())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    running.cancel()
+    assert signal.wait.call_count == 1 + leads
+    assert one.running == (["later"] if leads else [])
 
 
 async def test_another_attempt_keeps_its_place_after_a_loss_that_was_not_its_fault(one):

@@ -115,5 +115,6 @@ class Scheduler:
             self.wake(freed=True)
 
     def _until_next_start(self) -> float | None:
-        wake_at = self._books.board.queue.next_wake()
+        """None for one that doesn't lead: only a pass wakes an entry, so its start would be due for ever."""
+        wake_at = self._books.board.queue.next_wake() if self.leading else None
         return None if wake_at is None else max(0.0, wake_at - self._books.clock.now())
