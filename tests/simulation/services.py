@@ -46,6 +46,7 @@ from swiftletd.training.wire.consumer import Ears as TrainingEars
 
 PORTS = range(8001, 8004)
 PATIENCE_S, RECOVER_S, PROBE_S, START_TIMEOUT_S, PASS_S = 2.0, 60.0, 2.0, 40.0, 30.0
+RETRY_DELAY_S = 5.0
 
 
 class Cluster:
@@ -146,6 +147,7 @@ class TrainingService(Service):
             TrainingAnswers(follower),
             self.world,
             patience=PATIENCE_S,
+            retry_delay=RETRY_DELAY_S,
         )
         ears = TrainingEars(self.training)
         self.process.spawn(follower.run())

@@ -36,6 +36,7 @@ class Suite:
             "APP_PORT": str(self.port),
             "DEPLOY_PORTS": "21001-21999",
             "STOP_GRACE_SECONDS": "5",
+            "RETRY_DELAY_SECONDS": "0.5",
             **environment,
         }
         self.api = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)

@@ -51,6 +51,9 @@ def test_the_second_attempt_goes_on_where_the_first_was_saved(fast: Suite, quick
     assert "SIGKILL" in first["reason"]
     assert "/resumed/checkpoint-" in second["resumed_from"]
     assert "training.job.resumed" in kinds(fast, job_id)
+    events = fast.get(f"/training/jobs/{job_id}/events")["events"]
+    assert any(event["message"].endswith("Attempt 2 follows in 0.5 s.") for event in events)
+    assert any("not to start before its time" in event["message"] for event in events)
     logs = [fast.get(f"/training/jobs/{job_id}/logs", attempt=number)["logs"] for number in (1, 2)]
     assert all(logs)
     done = fast.wait_for(job_id, lambda job: job["attempts"][1].get("step"))

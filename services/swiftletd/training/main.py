@@ -75,6 +75,7 @@ async def serve(settings: TrainingSettings) -> None:
             EventAnswers(follower),
             clock,
             patience=settings.answer_seconds,
+            retry_delay=settings.retry_delay_seconds,
             room=storage,
             logs=logs,
             served=DeployedModels(channels["deploy"]),

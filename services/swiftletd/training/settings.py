@@ -24,6 +24,7 @@ class TrainingSettings(SuiteSettings):
     preflight_rows: int = Field(default=100, ge=0, le=100_000)
     preflight: bool = True
     recover_seconds: float = Field(default=60.0, gt=0)
+    retry_delay_seconds: float = Field(default=10.0, ge=0, le=300)
     answer_seconds: float = Field(default=2.0, ge=0, le=30)
     disk_limit_gb: float = Field(default=0.0, ge=0)
     disk_refuse: bool = True

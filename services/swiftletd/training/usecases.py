@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -71,7 +72,9 @@ def _export(job: Job) -> Change | None:
 
 
 class Training:
-    """The use cases. `patience` is how long a create waits for the gpu service's first word, in seconds."""
+    """The use cases. `patience` is how long a create waits for the gpu service's first word, in seconds, and
+    `retry_delay` how long a second attempt waits; each further one waits twice as long.
+    """
 
     def __init__(
         self,
@@ -81,6 +84,7 @@ class Training:
         clock: Clock,
         *,
         patience: float = 2.0,
+        retry_delay: float = 0.0,
         room: Room | None = None,
         logs: EndedRuns | None = None,
         served: Served | None = None,
@@ -88,6 +92,7 @@ class Training:
         self.store, self.runs, self._room = store, runs, room or AnyRoom()
         self._logs, self._served = logs or ForgetfulRuns(), served
         self._answers, self._clock, self._patience = answers, clock, patience
+        self._retry_delay = retry_delay
         self._purge = Purge(store, runs, clock, self._forget)
         self._launching = asyncio.Lock()  # a grant and the recovery may want the same launch
 
@@ -227,21 +232,22 @@ class Training:
         """A step ended; a failure is explained from the log."""
         fault = None if result.success else await self._explain(job_id, entry, result)
         exports = self.runs.exports(job_id, entry)
-        now = self._clock.now()
+        now, delay = self._clock.now(), self._retry_delay
         if result.step == "export":
             await self.hear(job_id, lambda job: decide.exported(job, entry, result, fault, now))
             return
         # The final row has the mean over all steps; what people mean is the loss at the end.
         last = (await self.runs.progress(job_id, entry)).get("loss")
         told = replace(result, final_loss=last or result.final_loss)
-        await self.hear(job_id, lambda job: decide.trained(job, entry, told, fault, exports, now))
+        await self.hear(job_id, lambda job: decide.trained(job, entry, told, fault, exports, now, delay))
 
     async def run_over(self, job_id: str, entry: str) -> None:
         """A runner is gone, and all that it started."""
         await self._logs.ended(job_id, entry)
         seen = await self.runs.progress(job_id, entry)
         reached = decide.Reached(int(seen.get("step") or 0), float(seen.get("loss") or 0.0))
-        job = await self.hear(job_id, lambda job: decide.run_over(job, entry, self._clock.now(), reached))
+        now, delay = self._clock.now(), self._retry_delay
+        job = await self.hear(job_id, lambda job: decide.run_over(job, entry, now, reached, delay))
         if job is None:
             await self._logs.forget(job_id, [entry])
             await self.runs.remove(job_id)
@@ -351,10 +357,9 @@ class Training:
     async def _give_up(self, job_id: str, entry: str, error: LaunchFailed) -> None:
         if not await self._runs_anyway(job_id, entry):
             fault, now = decide.Fault(reason=error.reason, message=str(error)), self._clock.now()
-            await self.hear(
-                job_id,
-                lambda job: decide.not_started(job, entry, fault, now) or decide.never_began(job, entry),
-            )
+            delay = self._retry_delay
+            failed = partial(decide.not_started, entry=entry, fault=fault, now=now, retry_delay=delay)
+            await self.hear(job_id, lambda job: failed(job) or decide.never_began(job, entry))
 
     async def _launch_export(self, job: Job) -> None:
         entry = job.export_entry()

@@ -31,6 +31,7 @@ from swiftletd.training.domain.less_memory import Relief, relief
 
 RETRYABLE = frozenset(str(reason) for reason, worth in RETRY.items() if worth is Retry.AGAIN)
 CHANGEABLE = frozenset(str(reason) for reason, worth in RETRY.items() if worth is Retry.WITH_CHANGE)
+LONGEST_RETRY_DELAY = 300.0  # seconds
 STOP_REASONS = {
     "time_limit": ("TIME_LIMIT", "The job ran into its time limit. Raise time_limit, or train fewer steps."),
     "lease_revoked": ("LEASE_REVOKED", "The GPUs were taken back while the job ran."),
@@ -48,6 +49,10 @@ class StepResult:
     final_loss: float = 0.0
     seconds: float = 0.0
     stopped: str = ""
+
+
+NO_RESULT = StepResult(step="train", success=False, exit_code=-1)
+"""A training step whose end nobody told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +139,20 @@ def process_started(job: Job, entry: str, pid: int) -> Change | None:
 
 
 def trained(
-    job: Job, entry: str, result: StepResult, fault: Fault | None, exports: bool, now: float
+    job: Job,
+    entry: str,
+    result: StepResult,
+    fault: Fault | None,
+    exports: bool,
+    now: float,
+    retry_delay: float = 0.0,
 ) -> Change | None:
     """The training step ended. `exports` says whether an export step follows."""
     attempt = attempt_of_entry(job, entry)
     if attempt is None or attempt.state is not AttemptState.RUNNING or job.state is not State.RUNNING:
         return None
     if not result.success:
-        return _ended_badly(job, attempt, result, _fault(result, fault), now)
+        return _ended_badly(job, attempt, result, _fault(result, fault), now, retry_delay)
     ended = replace(attempt, state=AttemptState.COMPLETED, ended_at=now, exit_code=result.exit_code)
     done = move(
         job,
@@ -174,7 +185,9 @@ def _fault(result: StepResult, found: Fault | None) -> Fault:
     )
 
 
-def _ended_badly(job: Job, attempt: Attempt, result: StepResult, fault: Fault, now: float) -> Change:
+def _ended_badly(
+    job: Job, attempt: Attempt, result: StepResult, fault: Fault, now: float, retry_delay: float
+) -> Change:
     lost = fault.reason == "LOST"
     ended = replace(
         attempt,
@@ -192,12 +205,19 @@ def _ended_badly(job: Job, attempt: Attempt, result: StepResult, fault: Fault, n
         "checkpoint_path": result.result_path or job.checkpoint_path,
     }
     if retry := _retry(job, fault):
-        again = move(job, State.PENDING, **common, submitted=True, params=retry.params)
-        follows = f"Attempt {job.next_attempt} follows{retry.words and f', with {retry.words}'}."
-        text = f"Attempt {attempt.number} ended ({fault.message}) {follows}"
+        wait = 0.0 if retry.words else _wait(job, retry_delay)
+        start = now + wait if wait else job.earliest_start
+        again = move(job, State.PENDING, **common, submitted=True, params=retry.params, earliest_start=start)
+        how = (f" in {wait:g} s" if wait else "") + (f", with {retry.words}" if retry.words else "")
+        text = f"Attempt {attempt.number} ended ({fault.message}) Attempt {job.next_attempt} follows{how}."
         return Change(again, (Happened(type="training.job.retried", message=text, effect=Submit()),))
     failed = move(job, State.FAILED, **common, completed_at=now)
     return Change(failed, (Happened(type="training.job.failed", message=fault.message),))
+
+
+def _wait(job: Job, retry_delay: float) -> float:
+    """Seconds until another attempt with nothing changed: what ended the last one may last, ever longer."""
+    return min(retry_delay * 2.0 ** (len(job.attempts) - 1), LONGEST_RETRY_DELAY)
 
 
 def _retry(job: Job, fault: Fault) -> Relief | None:
@@ -233,7 +253,9 @@ def _is_export(job: Job, entry: str) -> bool:
     return attempt is not None and attempt.state is AttemptState.COMPLETED
 
 
-def run_over(job: Job, entry: str, now: float, reached: Reached = Reached()) -> Change | None:
+def run_over(
+    job: Job, entry: str, now: float, reached: Reached = Reached(), retry_delay: float = 0.0
+) -> Change | None:
     """The runner has ended and nothing of its processes lives. It came as far as `reached`.
 
     What no step has told by now isn't going to be told: an attempt that still counts as running was lost.
@@ -244,7 +266,7 @@ def run_over(job: Job, entry: str, now: float, reached: Reached = Reached()) -> 
     change = Change(job)
     if attempt.state is AttemptState.RUNNING and job.state is State.RUNNING:
         fault = Fault(reason="LOST", message="The process and its runner ended without a word.")
-        change = _ended_badly(job, attempt, StepResult(step="train", success=False, exit_code=-1), fault, now)
+        change = _ended_badly(job, attempt, NO_RESULT, fault, now, retry_delay)
     over = attempt_of_entry(change.job, entry)
     assert over
     ended = replace(over, run_over=True, step=reached.step, loss=reached.loss)
@@ -261,12 +283,12 @@ def run_over(job: Job, entry: str, now: float, reached: Reached = Reached()) -> 
     return Change(final, events)
 
 
-def not_started(job: Job, entry: str, fault: Fault, now: float) -> Change | None:
+def not_started(job: Job, entry: str, fault: Fault, now: float, retry_delay: float = 0.0) -> Change | None:
     """The runner could not be started: the lease goes back, the job fails or tries again."""
     attempt = attempt_of_entry(job, entry)
     if attempt is None or attempt.state is not AttemptState.RUNNING or job.state is not State.RUNNING:
         return None
-    change = _ended_badly(job, attempt, StepResult(step="train", success=False, exit_code=-1), fault, now)
+    change = _ended_badly(job, attempt, NO_RESULT, fault, now, retry_delay)
     over = attempt_of_entry(change.job, entry)
     assert over
     final = changed(change.job, attempts=with_attempt(change.job, replace(over, run_over=True)))
