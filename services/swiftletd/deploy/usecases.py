@@ -225,7 +225,11 @@ class Deploying:
     async def run_over(self, key: str, entry: str) -> None:
         """A runner is gone, and all that it started."""
         await self._logs.ended(key, entry)
-        it = await self.hear(key, lambda it: decide.run_over(it, entry, self._clock.now()))
+        await self._over(key, entry, lambda it: decide.run_over(it, entry, self._clock.now()))
+
+    async def _over(self, key: str, entry: str, decision: Decision) -> None:
+        """Nothing of a run lives: its deployment hears that, or is forgotten with it."""
+        it = await self.hear(key, decision)
         if it is None or it.gone:
             await self._forget(key, it.entries() if it else [entry])
         await self.publish_routes()
@@ -281,6 +285,10 @@ class Deploying:
         report = await self.servers.report(entry)
         if not report.launched and it.state not in RESTING:
             await self._launch(it)
+        elif not report.launched:
+            # A fork server may still do it for a service that died: so the word to stop, then the last look.
+            if not await self._runs_anyway(entry):
+                await self._over(it.id, entry, partial(decide.never_began, entry=entry))
         elif report.alive and it.state in RESTING:
             await self.servers.stop(entry)
         elif not report.alive:
@@ -341,13 +349,20 @@ class Deploying:
                     await self.servers.launch(await self._at_a_free_port(fresh, entry))
         except LaunchFailed as error:
             log.warning("launch_failed", deployment=it.id, error=str(error))
-            if not await self._runs_anyway(entry):
-                fault = decide.Fault(reason=error.reason, message=str(error))
-                await self.hear(it.id, lambda it: decide.not_started(it, entry, fault, self._clock.now()))
+            await self._give_up(it.id, entry, error)
             return
         fresh = await self.store.get(it.id)
         if fresh is None or fresh.state in RESTING:  # stopped while it was being launched
             await self.servers.stop(entry)
+
+    async def _give_up(self, key: str, entry: str, error: LaunchFailed) -> None:
+        if not await self._runs_anyway(entry):
+            fault, now = decide.Fault(reason=error.reason, message=str(error)), self._clock.now()
+            await self._over(
+                key,
+                entry,
+                lambda it: decide.not_started(it, entry, fault, now) or decide.never_began(it, entry),
+            )
 
     async def _at_a_free_port(self, it: Deployment, entry: str) -> Deployment:
         """The deployment; at another port if a stranger took its own, where its server would not be found.
@@ -363,7 +378,7 @@ class Deploying:
         raise LaunchFailed(f"{text} {self._allocation.refusal()}", "PORT_TAKEN")
 
     async def _runs_anyway(self, entry: str) -> bool:
-        """Whether a launch that failed was one of a run that an earlier launch had started.
+        """Whether a run that seems not to have been launched was, by an earlier launch or in this moment.
 
         If not, it must not start later either: a launch can time out and go on.
         """

@@ -124,6 +124,16 @@ def test_a_launch_that_fails_gives_the_gpus_back() -> None:
     assert decide.not_started(change.deployment, "deploy-d-1", BUG, 21.0) is None
 
 
+def test_what_was_stopped_before_its_launch_gives_the_gpus_back() -> None:
+    stopped = done(decide.cancel(starting(), 20.0))
+    change = decide.never_began(stopped, "deploy-d-1")
+    assert change
+    assert (change.deployment.state, change.deployment.over) == (State.CANCELLED, True)
+    assert change.events[0].effect == Withdraw("deploy-d-1")
+    assert decide.never_began(change.deployment, "deploy-d-1") is None
+    assert decide.never_began(starting(), "deploy-d-1") is None
+
+
 def test_a_stop_keeps_the_port_until_the_server_is_gone_and_then_it_starts_again() -> None:
     stopped = done(decide.cancel(running(), 20.0))
     assert (stopped.state, stopped.over) == (State.CANCELLED, False)
@@ -239,6 +249,10 @@ class Walk(RuleBasedStateMachine):
     @rule(entry=ENTRIES)
     def fail_to_start(self, entry: str) -> None:
         self.hear(decide.not_started(self.it, entry, BUG, self.now))
+
+    @rule(entry=ENTRIES)
+    def never_begin(self, entry: str) -> None:
+        self.hear(decide.never_began(self.it, entry))
 
     @rule(entry=ENTRIES)
     def be_refused(self, entry: str) -> None:

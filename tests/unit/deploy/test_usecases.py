@@ -7,7 +7,7 @@ import pytest
 from contract.deploy.memory import MemoryDeploymentStore
 from contract.gpu.making import FakeClock
 from swiftletd.deploy.domain.decide import submit
-from swiftletd.deploy.ports import RunReport
+from swiftletd.deploy.ports import LaunchFailed, RunReport
 from swiftletd.deploy.usecases import Deploying
 from swiftletd.kernel.errors import NotFound, WrongState
 from swiftletd.kernel.idempotency import UNKEYED
@@ -19,11 +19,14 @@ ENDED = RunReport(alive=False, launched=True, exit_code=0)
 
 
 class Outside:
-    """One run directory, and all else that the use cases need: what it tells, and what was done to it."""
+    """One run directory, and all else that the use cases need: what it tells, and what was done to it.
+
+    `dies_at` is the step at which the service dies, `failure` happens before a launch that fails.
+    """
 
     def __init__(self):
         self.tells, self.done, self.directories, self.forgotten = LIVES, [], {}, []
-        self.dies_at = ""
+        self.dies_at, self.failure = "", None
 
     def _do(self, what):
         if what == self.dies_at:
@@ -31,6 +34,9 @@ class Outside:
         self.done.append(what)
 
     async def launch(self, it):
+        if self.failure:
+            await self.failure()
+            raise LaunchFailed("There is no trainer.")
         self.directories = {it.id: [it.entry(it.attempt.number)]}
         self._do("launch")
 
@@ -73,9 +79,15 @@ def outside():
 
 
 @pytest.fixture
-def deploying(outside):
+def told():
+    """The events in the outbox."""
+    return []
+
+
+@pytest.fixture
+def deploying(outside, told):
     return Deploying(
-        MemoryDeploymentStore(FakeClock()),
+        MemoryDeploymentStore(FakeClock(), told.append),
         outside,
         outside,
         outside,
@@ -143,6 +155,34 @@ async def test_recovery_stops_what_was_not_stopped_and_forgets_it_when_it_has_en
     outside.tells = ENDED
     await living.recover()
     assert await is_gone(living, outside)
+
+
+@pytest.mark.parametrize("delete", [True, False])
+async def test_what_was_stopped_before_its_launch_gives_its_gpus_back_at_once(
+    deploying, outside, told, delete
+):
+    outside.dies_at = "launch"
+    await deploying.create(fresh(port=0))
+    await deploying.change("d", submit)
+    with pytest.raises(ConnectionError):
+        await deploying.granted("d", ENTRY, LEASE)
+    outside.directories = {}
+    await (deploying.delete("d") if delete else deploying.stop("d"))
+    assert [event for event in told if event.HasField("work_withdrawn")] == []
+    await deploying.recover()
+    (withdrawn,) = [event for event in told if event.HasField("work_withdrawn")]
+    assert withdrawn.work_withdrawn.entry == ENTRY
+    assert await deploying.store.ports() == frozenset()
+    assert not delete or await is_gone(deploying, outside)
+
+
+async def test_a_launch_that_fails_for_a_deleted_deployment_leaves_nothing(deploying, outside, told):
+    await deploying.create(fresh(port=0))
+    await deploying.change("d", submit)
+    outside.failure = lambda: deploying.delete("d")
+    await deploying.granted("d", ENTRY, LEASE)
+    assert [event.work_withdrawn.entry for event in told if event.HasField("work_withdrawn")] == [ENTRY]
+    assert await is_gone(deploying, outside)
 
 
 @pytest.mark.parametrize("step", ["ended", "forget", "remove"])

@@ -155,8 +155,18 @@ def not_started(it: Deployment, entry: str, fault: Fault, now: float) -> Change 
     if change is None or it.attempt is None:
         return None
     final = replace(change.deployment, attempt=replace(it.attempt, over=True))
-    back = Happened(type="deploy.job.withdrawn", message="Its GPUs go back.", effect=Withdraw(entry))
-    return Change(final, (*change.events, back))
+    return Change(final, (*change.events, _gives_back(entry)))
+
+
+def never_began(it: Deployment, entry: str) -> Change | None:
+    """It was stopped before its attempt had a runner, and will have none: the GPUs go back."""
+    if not it.is_current(entry) or it.state not in RESTING or it.attempt is None:
+        return None
+    return Change(edit(it, attempt=replace(it.attempt, over=True)), (_gives_back(entry),))
+
+
+def _gives_back(entry: str) -> Happened:
+    return Happened(type="deploy.job.withdrawn", message="Its GPUs go back.", effect=Withdraw(entry))
 
 
 def cancel(it: Deployment, now: float) -> Change | None:
