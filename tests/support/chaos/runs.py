@@ -25,7 +25,7 @@ class Ran:
 
     @property
     def name(self) -> str:
-        return f"{self.kind}-{self.owner}-{self.label}"
+        return f"{self.kind}-{self.owner}-{self.label.replace('export-', 'export.')}"
 
     @cached_property
     def steps(self) -> list[dict[str, Any]]:
