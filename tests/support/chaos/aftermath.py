@@ -27,7 +27,7 @@ class Aftermath:
         self.suite, self.story, self.watchers = suite, story, watchers
         self.redis = redis.Redis(unix_socket_path=str(suite.home / "h" / "run" / "redis.sock"))
         self.jobs: dict[str, Any] = {job_id: suite.job(job_id) for job_id in story.kept()}
-        self.deployments = {key: suite.get(f"/deploy/jobs/{key}") for key in story.servers}
+        self.deployments = {key: suite.get(f"/deploy/jobs/{key}") for key in story.kept_servers()}
         self.runs = {run.name: run for run in all_runs(suite)}
         self.gpu = self.events("swiftlet:{gpu}:events")
 
@@ -94,24 +94,25 @@ class Quiet:
             if not _has_ended(self._suite.job(job_id)):
                 return False
             self._ended.add(job_id)
-        if any(
-            job_directory(self._suite, key).exists()
-            for key, it in self._story.trainings.items()
-            if it.deleted
-        ):
+        if any(path.exists() for path in self._deleted()):
             return False
         get = self._suite.get
-        states = {key: get(f"/deploy/jobs/{key}")["status"] for key in self._story.servers}
+        states = {key: get(f"/deploy/jobs/{key}")["status"] for key in self._story.kept_servers()}
         if get("/training/queue")["queue_items"] or not set(states.values()) <= {"running", *END}:
             return False
         serving = {key for key, state in states.items() if state == "running"}
         taken = [gpu for gpu in get("/training/gpus")["gpus"] if not gpu["available"]]
         return len(taken) == len(serving) and not runs_alive(self._suite, but=serving)
 
+    def _deleted(self) -> Iterator[Path]:
+        """Where the runs of what was deleted have been."""
+        for kind, things in ((TRAINING, self._story.trainings), (DEPLOY, self._story.servers)):
+            yield from (runs_of(self._suite, kind, key) for key, it in things.items() if it.deleted)
 
-def job_directory(suite: Suite, job_id: str) -> Path:
-    """Where the runs of a job are."""
-    return suite.home / "h" / "runs" / "training" / job_id
+
+def runs_of(suite: Suite, kind: str, owner: str) -> Path:
+    """Where the runs of a job or deployment are."""
+    return suite.home / "h" / "runs" / kind / owner
 
 
 def _has_ended(job: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Each deployment is in the state that its model server gave it."""
+"""Each deployment is in the state that its model server gave it, or gone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from support.chaos.aftermath import Aftermath
+from support.chaos.aftermath import Aftermath, runs_of
 from support.chaos.kinds import Served
-from support.chaos.runs import Ran, alive
+from support.chaos.runs import DEPLOY, Ran, alive
 from support.chaos.victims import SERVER, SERVER_RUNNER
 
 
@@ -61,3 +61,17 @@ def _failed(key: str, deployment: Any, served: Served, last: Ran | None, hurt: s
             yield f"{key} was killed and is failed for {reason}, hurt: {hurt}"
     elif reason != "PROCESS_FAILED" or served.kind.ends != "failed":
         yield f"{key} ({served.kind.name}) is failed for {reason}: {deployment['error_message']}"
+
+
+def deleted_are_gone(after: Aftermath) -> Iterator[str]:
+    """A deleted deployment leaves no directory, no record, no place in a list."""
+    listed = {it["job_id"] for it in after.suite.get("/deploy/jobs", size=100)["deployments"]}
+    for key in after.story.servers.keys() - after.story.kept_servers().keys():
+        if key in listed:
+            yield f"{key} was deleted and is listed"
+        if after.redis.exists(f"swiftlet:{{deploy}}:deployment:{key}"):
+            yield f"{key} was deleted, its record is still in Redis"
+        if after.redis.sismember("swiftlet:{deploy}:unfinished", key):
+            yield f"{key} was deleted and counts as unfinished"
+        if runs_of(after.suite, DEPLOY, key).exists():
+            yield f"{key} was deleted, its run directories are there"

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from support.chaos.aftermath import END, Aftermath, job_directory
+from support.chaos.aftermath import END, Aftermath, runs_of
 from support.chaos.kinds import Training
-from support.chaos.runs import Ran
+from support.chaos.runs import TRAINING, Ran
 from support.chaos.victims import CHILD, RUNNER
 
 KILLED = -9
@@ -146,5 +146,5 @@ def deleted_are_gone(after: Aftermath) -> Iterator[str]:
                 yield f"{job_id} was deleted, its {key} is still in Redis"
         if after.redis.sismember("swiftlet:{training}:unfinished", job_id):
             yield f"{job_id} was deleted and counts as unfinished"
-        if job_directory(after.suite, job_id).exists():
+        if runs_of(after.suite, TRAINING, job_id).exists():
             yield f"{job_id} was deleted, its run directories are there"

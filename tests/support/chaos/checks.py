@@ -14,6 +14,7 @@ CHECKS = (
     check_trainings.held_back,
     check_trainings.deleted_are_gone,
     check_deployments.serve_as_they_say,
+    check_deployments.deleted_are_gone,
     check_leases.one_owner,
     check_leases.none_expired,
     check_leases.one_after_the_other,

@@ -1,4 +1,4 @@
-"""A client that deploys models, and stops and starts the deployments."""
+"""A client that deploys models, and stops, starts and deletes the deployments."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ class DeploymentClient(Client):
         self._calls = 0
 
     def act(self) -> None:
-        servers = self._story.servers
+        servers = self._story.kept_servers()
         wanted = [key for key, served in servers.items() if served.wanted]
         idle = [key for key, served in servers.items() if not served.wanted]
-        if len(wanted) >= MOST_WANTED:
+        if servers and self._random.random() < 0.2:
+            self._delete(self._random.choice(list(servers)))
+        elif len(wanted) >= MOST_WANTED:
             self._stop(self._random.choice(wanted))
         elif idle and self._random.random() < 0.4:
             self._start(self._random.choice(idle))
@@ -36,7 +38,7 @@ class DeploymentClient(Client):
 
     def conclude(self) -> None:
         """One is left to serve, so that it is seen to live."""
-        for key, served in list(self._story.servers.items()):
+        for key, served in self._story.kept_servers().items():
             if served.wanted:
                 self._stop(key)
         self._create(steady=True)
@@ -62,6 +64,11 @@ class DeploymentClient(Client):
         served.stops += 1
         self.calls.ask("POST", f"/deploy/jobs/{key}/stop", DONE, headers=self._key())
         served.wanted = False
+
+    def _delete(self, key: str) -> None:
+        # From here on it may be gone, whenever the answer comes.
+        self._story.servers[key].deleted = True
+        self.calls.ask("DELETE", f"/deploy/jobs/{key}", httpx.codes.NO_CONTENT, headers=self._key())
 
     def _start(self, key: str) -> None:
         """Start it again.

@@ -65,6 +65,7 @@ class Served:
     kind: ServerKind
     wanted: bool = True  # false once a stop was answered, true again once a start was
     stops: int = 0
+    deleted: bool = False
 
 
 @dataclass
@@ -78,3 +79,7 @@ class Story:
     def kept(self) -> dict[str, Training]:
         """The trainings that were not deleted."""
         return {job_id: training for job_id, training in self.trainings.items() if not training.deleted}
+
+    def kept_servers(self) -> dict[str, Served]:
+        """The deployments that were not deleted."""
+        return {key: served for key, served in self.servers.items() if not served.deleted}

@@ -37,7 +37,8 @@ def _trainings(after: Aftermath) -> str:
 
 def _deployments(after: Aftermath) -> str:
     kinds = {key: served.kind.name for key, served in after.story.servers.items()}
-    counts = Counter(f"{kinds[key]} {it['status']}" for key, it in after.deployments.items())
+    states = {key: it["status"] for key, it in after.deployments.items()}
+    counts = Counter(f"{kind} {states.get(key, 'gone')}" for key, kind in kinds.items())
     started = sum(run.kind == DEPLOY for run in after.runs.values())
     return f"{_told(counts)}; model servers started: {started}"
 
