@@ -90,7 +90,7 @@ def fill(suite: Suite, number: int) -> None:
     """Store completed jobs until there are so many, by the script of the service, without their events."""
     missing = number - suite.get("/training/jobs", size=1)["total"]
     if missing > 0:
-        job, _ = to_new_job(message(suite.home, start=False), time.time(), 3600.0)
+        job, _, _ = to_new_job(message(suite.home, start=False), time.time(), 3600.0)
         url = f"unix://{suite.home / 'h' / 'run' / 'redis.sock'}?db=0"
         asyncio.run(_store(url, changed(job, state=State.COMPLETED, settled=True), missing))
 

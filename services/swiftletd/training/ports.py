@@ -11,6 +11,7 @@ from swiftletd.kernel.idempotency import UNKEYED, Once
 from swiftletd.training.domain.decide import StepResult
 from swiftletd.training.domain.disk import Level, Output, Volume
 from swiftletd.training.domain.job import Change, Happened, Job, Lease, State
+from swiftletd.training.domain.params import BaseTrainingParams
 
 
 class Stale(Exception):
@@ -241,8 +242,8 @@ class GpuAnswers(Protocol):
 class Preflight(Protocol):
     """What can be checked before a job waits in a queue."""
 
-    async def check(self, job: Job, block: str) -> Job:
-        """The job with its paths made absolute. `block` is the name of its parameters in the request.
+    async def check(self, job: Job, params: BaseTrainingParams, block: str) -> Job:
+        """The job with its paths made absolute. `params` are its own, `block` their name in the request.
 
         Raises InvalidArgument with each fault found.
         """

@@ -11,7 +11,14 @@ from swiftletd.kernel.errors import ServiceError
 from swiftletd.training.adapters.preflight import LocalPreflight
 from swiftletd.training.adapters.swift_schema import SwiftSchema
 from swiftletd.training.domain.job import Job, changed
-from swiftletd.training.domain.params import InvalidParams, Method, TrainerType, parse_params, to_dict
+from swiftletd.training.domain.params import (
+    InvalidParams,
+    Method,
+    TrainerType,
+    parse_params,
+    restore_params,
+    to_dict,
+)
 from swiftletd.training.settings import TrainingSettings
 from unit.training.test_preflight import base as base  # noqa: PLC0414 (a fixture)
 from unit.training.test_swift_schema import python as python  # noqa: PLC0414 (a fixture)
@@ -44,6 +51,10 @@ def job(**changes: object) -> Job:
     return changed(new, **changes)
 
 
+async def check(asked: LocalPreflight, job: Job, block: str) -> Job:
+    return await asked.check(job, restore_params(job.trainer_type, job.params), block)
+
+
 def preflight(
     base: Path, python: Path, *, reads: bool = True, machines: Machines | None = None
 ) -> LocalPreflight:
@@ -58,7 +69,7 @@ def preflight(
 
 
 async def test_paths_become_absolute(base: Path, python: Path):
-    checked = await preflight(base, python).check(job(), "llm_params")
+    checked = await check(preflight(base, python), job(), "llm_params")
 
     assert checked.model_path == str(base / "model")
     assert checked.data_path == f"{base}/train.jsonl#1"
@@ -70,7 +81,7 @@ async def test_paths_become_absolute(base: Path, python: Path):
 
 async def test_faults_name_the_block_of_the_parameters(base: Path, python: Path):
     with pytest.raises(InvalidParams) as caught:
-        await preflight(base, python).check(job(params={"deepspeed": "zero3"}), "llm_params")
+        await check(preflight(base, python), job(params={"deepspeed": "zero3"}), "llm_params")
 
     assert [fault.field for fault in caught.value.violations] == ["llm_params.deepspeed"]
 
@@ -80,25 +91,26 @@ async def test_what_needs_a_gpu_is_refused_where_there_is_none(base: Path, pytho
     machines = Machines(cpu=True)
     asked = preflight(base, python, reads=reads, machines=machines)
     with pytest.raises(InvalidParams) as caught:
-        await asked.check(job(params={"deepspeed": "zero3", "attn_impl": "flash_attn"}), "params")
+        await check(asked, job(params={"deepspeed": "zero3", "attn_impl": "flash_attn"}), "params")
 
     assert [fault.field for fault in caught.value.violations] == ["params.deepspeed", "params.attn_impl"]
     assert caught.value.reason == "IMPOSSIBLE_REQUEST"
-    await asked.check(job(), "params")
+    await check(asked, job(), "params")
     assert machines.asked == 1  # only where it matters
 
 
 async def test_without_reading_only_the_place_of_the_results_is_judged(base: Path, python: Path):
     unread = preflight(base, python, reads=False)
 
-    assert (await unread.check(job(data_path="./gone.jsonl"), "llm_params")).data_path == f"{base}/gone.jsonl"
+    checked = await check(unread, job(data_path="./gone.jsonl"), "llm_params")
+    assert checked.data_path == f"{base}/gone.jsonl"
     with pytest.raises(InvalidParams):
-        await unread.check(job(output_dir="/etc"), "llm_params")
+        await check(unread, job(output_dir="/etc"), "llm_params")
 
 
 async def test_no_trainer_environment_is_told_as_such(base: Path, tmp_path: Path):
     with pytest.raises(ServiceError) as caught:
-        await preflight(base, tmp_path / "nowhere" / "bin" / "python").check(job(), "llm_params")
+        await check(preflight(base, tmp_path / "nowhere" / "bin" / "python"), job(), "llm_params")
 
     assert (caught.value.code, caught.value.reason) == ("FAILED_PRECONDITION", "TRAINER_UNAVAILABLE")
 
@@ -111,15 +123,15 @@ async def test_a_repeated_check_needs_no_thread_and_no_reading(
     monkeypatch.setattr("swiftletd.training.adapters.preflight.moment.MOMENT_SECONDS", 0.0)
     plain = job(params={})
     asked = preflight(base, python)
-    first = await asked.check(plain, "llm_params")
+    first = await check(asked, plain, "llm_params")
 
     with monkeypatch.context() as patched:
         patched.setattr("asyncio.to_thread", None)
-        assert await asked.check(plain, "llm_params") == first
+        assert await check(asked, plain, "llm_params") == first
 
     (base / "train.jsonl").write_text("broken\n")
     with pytest.raises(InvalidParams):
-        await asked.check(plain, "llm_params")
+        await check(asked, plain, "llm_params")
 
 
 async def test_paths_on_a_network_are_looked_at_in_a_thread_each_time(
@@ -128,8 +140,8 @@ async def test_paths_on_a_network_are_looked_at_in_a_thread_each_time(
     monkeypatch.setattr("swiftletd.training.adapters.preflight.kept.TICK_NS", -(10**12))
     monkeypatch.setattr("swiftletd.training.adapters.preflight.check.is_local", lambda path: False)
     asked = preflight(base, python)
-    await asked.check(job(params={}), "llm_params")
+    await check(asked, job(params={}), "llm_params")
 
     monkeypatch.setattr("asyncio.to_thread", None)
     with pytest.raises(TypeError):
-        await asked.check(job(params={}), "llm_params")
+        await check(asked, job(params={}), "llm_params")

@@ -21,18 +21,19 @@ class Inbox:
     def __init__(self, intake: Intake, leases: Leases, scheduler: Scheduler, clock: Clock) -> None:
         self._intake, self._leases, self._scheduler, self._clock = intake, leases, scheduler, clock
 
-    async def handle(self, event: Event) -> None:
-        """One event."""
-        await self.handle_batch([event])
+    async def handle(self, event: Event) -> bool:
+        """One event; whether it was for this service."""
+        return await self.handle_batch([event])
 
-    async def handle_batch(self, events: Sequence[Event]) -> None:
-        """Many events; any of them may come again."""
+    async def handle_batch(self, events: Sequence[Event]) -> bool:
+        """Many events, any of which may come again; whether one of them was for this service."""
         kinds: dict[str, list[Event]] = {kind: [] for kind in ORDER}
         for event in events:
             kinds.get(event.WhichOneof("payload") or "", []).append(event)
         for kind, found in kinds.items():
             if found:
                 await self._handle(kind, found)
+        return any(kinds.values())
 
     async def _handle(self, kind: str, events: Sequence[Event]) -> None:
         match kind:

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 from swiftlet.event.v1.event_pb2 import Event
 from swiftletd.kernel.bus import envelope
 from swiftletd.kernel.bus.backoff import Backoff
-from swiftletd.kernel.bus.pace import PROMPT, Haste, Pace
+from swiftletd.kernel.bus.pace import OTHERS, PROMPT, Haste, Pace
 from swiftletd.kernel.redis.client import UNREACHABLE
 from swiftletd.kernel.redis.trouble import Trouble, trouble_of
 
@@ -29,8 +29,9 @@ log = structlog.get_logger()
 
 RETRY_PAUSE = 0.2  # seconds before an event that failed is handled again
 
-Handler = Callable[[Event], Awaitable[None]]
-BatchHandler = Callable[[Sequence[Event]], Awaitable[None]]
+# False where nothing of it was for the service: what follows can wait a little longer.
+Handler = Callable[[Event], Awaitable[bool | None]]
+BatchHandler = Callable[[Sequence[Event]], Awaitable[bool | None]]
 Lane = Callable[[Event], str]
 Fields = dict[bytes, bytes]
 Entry = tuple[bytes, Fields | None]
@@ -80,7 +81,7 @@ class Consumer:
         self._stream, self._group, self._name = stream, group, name
         self._handle, self._handle_batch, self._lane = handle, handle_batch, lane
         self._max_failures, self._claim_after, self._batch = max_failures, claim_after, batch
-        self._failed = False
+        self._failed = self._concerned = False
         self._failures: dict[bytes, int] = {}
 
     async def run(self) -> None:
@@ -129,8 +130,9 @@ class Consumer:
                 await self._claim()
                 claim_at = loop.time() + self._claim_after / 2
             entries = await self._read(">", block=5000)
-            pace.took(len(entries))
+            read_at, self._concerned = loop.time(), False
             await self._process(entries)
+            pace.took(len(entries), None if self._concerned else OTHERS, ago=loop.time() - read_at)
             if self._failed:
                 await self._retry_own()
 
@@ -177,7 +179,8 @@ class Consumer:
     async def _process_batch(self, entries: Sequence[tuple[bytes, Fields]]) -> bool:
         assert self._handle_batch
         try:
-            await self._handle_batch([envelope.decode(fields) for _, fields in entries])
+            events = [envelope.decode(fields) for _, fields in entries]
+            self._concerned |= await self._handle_batch(events) is not False
         except Exception as error:
             if trouble_of(error):
                 raise
@@ -189,7 +192,7 @@ class Consumer:
     async def _process_one(self, received: _Received) -> bool:
         """True if it is to be acknowledged."""
         try:
-            await self._handle(received.event)
+            self._concerned |= await self._handle(received.event) is not False
         except Exception as error:
             if trouble_of(error):
                 raise

@@ -16,6 +16,8 @@ class Haste:
 
 PROMPT = Haste(0.0015, 0.01)
 """For what people and GPUs wait for: pauses grow from 670 entries a second on, and shrink below."""
+OTHERS = Haste(0.003, 0.02)
+"""After a reading in which nothing was for the service; so pauses grow from 330 entries a second on."""
 RELAXED = Haste(0.01, 0.05)
 """For what is mostly about others, or may be late by what nobody notices."""
 
@@ -26,10 +28,11 @@ class Pace:
     def __init__(self, haste: Haste = PROMPT) -> None:
         self._haste, self._next = haste, 0.0
 
-    def took(self, entries: int) -> None:
-        """A reading has brought so many entries."""
-        pause = min(entries * self._haste.per_entry, self._haste.longest)
-        self._next = asyncio.get_running_loop().time() + pause
+    def took(self, entries: int, haste: Haste | None = None, *, ago: float = 0.0) -> None:
+        """A reading has brought so many entries, so many seconds ago."""
+        chosen = haste or self._haste
+        pause = min(entries * chosen.per_entry, chosen.longest)
+        self._next = asyncio.get_running_loop().time() - ago + pause
 
     async def wait(self) -> None:
         """Return when the next reading may begin. What is done with the entries meanwhile counts."""

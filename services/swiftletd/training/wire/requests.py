@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from swiftletd.training.domain.job import Job, Resources
 from swiftletd.training.domain.legacy import Blocks, chosen_block, trainer_type_of
 from swiftletd.training.domain.log_level import LEVELS
 from swiftletd.training.domain.param_fields import Method, TrainerType
-from swiftletd.training.domain.params import parse_params, to_dict
+from swiftletd.training.domain.params import BaseTrainingParams, parse_params, to_dict
 from swiftletd.training.domain.violations import InvalidParams
 from swiftletd.training.ports import Filter
 from swiftletd.training.wire.convert import from_params, word
@@ -49,8 +48,10 @@ class _Faults:
             self.check(False, field, f"must be from {least:g} to {most:g}, got {value:g}.")
 
 
-def to_new_job(request: CreateRequest, now: float, default_time_limit: float) -> tuple[Job, str]:
-    """The job that a create request describes, and the name of the parameter block that counts.
+def to_new_job(
+    request: CreateRequest, now: float, default_time_limit: float
+) -> tuple[Job, BaseTrainingParams, str]:
+    """The job that a create request describes, its parameters, and the name of their block.
 
     Raises InvalidArgument with each fault found.
     """
@@ -59,13 +60,13 @@ def to_new_job(request: CreateRequest, now: float, default_time_limit: float) ->
     task_type, trainer_type, block, raw = _typed(request)
     method = Method(word(job_pb2.Method, request.method) or "sft")
     gpus = gpus_of(request.resources)
-    params: Mapping[str, Any] = {}
+    params: BaseTrainingParams | None = None
     try:
-        params = to_dict(parse_params(trainer_type, method, raw, at=block, devices=gpus))
+        params = parse_params(trainer_type, method, raw, at=block, devices=gpus)
     except InvalidParams as error:
         faults.found += error.violations
     start = _moment(request.earliest_start, "earliest_start", faults)
-    if faults.found:
+    if faults.found or params is None:
         raise InvalidArgument(faults.found)
     job = Job(
         id=request.job_id or new_id("job"),
@@ -75,7 +76,7 @@ def to_new_job(request: CreateRequest, now: float, default_time_limit: float) ->
         data_path=request.data_path,
         model_path=request.model_path,
         output_dir=request.output_dir,
-        params=params,
+        params=to_dict(params),
         created_at=now,
         priority=request.priority,
         resources=to_resources(request.resources),
@@ -84,7 +85,7 @@ def to_new_job(request: CreateRequest, now: float, default_time_limit: float) ->
         time_limit=request.time_limit or default_time_limit,
         earliest_start=start,
     )
-    return job, block
+    return job, params, block
 
 
 def _typed(request: CreateRequest) -> tuple[str, TrainerType, str, dict[str, Any]]:

@@ -61,10 +61,10 @@ class TrainingServicer(rpc.TrainingServiceServicer):
     async def _create(
         self, request: requests.CreateRequest, context: Context
     ) -> pb.CreateTrainingJobResponse:
-        job, block = requests.to_new_job(request, self._clock.now(), self._time_limit)
+        job, params, block = requests.to_new_job(request, self._clock.now(), self._time_limit)
         if request.job_id:
             job = await self._training.named(job)
-        checked = await self._preflight.check(job, block)
+        checked = await self._preflight.check(job, params, block)
         auto_start = request.auto_start if request.HasField("auto_start") else True
         call = once(request, created)
         kept, answer = await self._training.create(checked, call, auto_start=auto_start)

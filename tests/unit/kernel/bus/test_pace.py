@@ -27,6 +27,17 @@ def readings(rounds: Sequence[tuple[int, int]]) -> list[int]:
         return runner.run(read())
 
 
+def test_a_reading_may_have_a_pause_of_its_own_that_began_earlier():
+    async def read() -> int:
+        loop, pace = asyncio.get_running_loop(), Pace(Haste(0.002, 0.01))
+        pace.took(3, Haste(0.005, 0.02), ago=0.004)
+        await pace.wait()
+        return round(loop.time() * 1000)
+
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(lambda: 0.0)) as runner:
+        assert runner.run(read()) == 11
+
+
 @pytest.mark.parametrize(
     ("rounds", "began"),
     [

@@ -17,7 +17,7 @@ from swiftletd.training.adapters.swift_schema import SwiftSchema, TrainerMissing
 from swiftletd.training.domain.command import job_output_dir
 from swiftletd.training.domain.job import Job, changed
 from swiftletd.training.domain.param_rules import check_cpu
-from swiftletd.training.domain.params import restore_params, to_dict
+from swiftletd.training.domain.params import BaseTrainingParams, to_dict
 from swiftletd.training.domain.violations import InvalidParams, placed
 from swiftletd.training.ports import Machines
 from swiftletd.training.settings import TrainingSettings
@@ -43,29 +43,29 @@ class LocalPreflight:
         self._reader, self._locality = Reader(), Locality()
         self._places = Places(base=settings.work_dir.absolute(), roots=settings.roots())
 
-    async def check(self, job: Job, block: str) -> Job:
+    async def check(self, job: Job, params: BaseTrainingParams, block: str) -> Job:
         # Few jobs ask for what only a GPU can do, so the question costs the others nothing.
         if (faults := check_cpu(job.params)) and await self._machines.only_cpu():
             raise InvalidParams(placed(block, faults))
         places = (job.model_path, job.data_path, job.output_dir)
+        order = _order(job, params, block)
         reading = self._reads and (_names_more(job) or not self._schema.is_known())
         if self._locality.knows(places) and not reading:
             try:
-                return self._check(job, block, self._reader.quick)
+                return self._check(job, order, self._reader.quick)
             except NotKept:
                 pass
-        checked, local = await asyncio.to_thread(self._check_anywhere, job, block)
+        checked, local = await asyncio.to_thread(self._check_anywhere, job, order)
         if local:
             self._locality.learn(places)
         return checked
 
-    def _check_anywhere(self, job: Job, block: str) -> tuple[Job, bool]:
+    def _check_anywhere(self, job: Job, order: Order) -> tuple[Job, bool]:
         """The checked job, and whether its paths can be looked at without a network."""
-        checked = self._check(job, block, self._reader)
+        checked = self._check(job, order, self._reader)
         return checked, all(map(is_local, (checked.model_path, _file(checked.data_path), checked.output_dir)))
 
-    def _check(self, job: Job, block: str, reader: AnyReader) -> Job:
-        order = _order(job, block)
+    def _check(self, job: Job, order: Order, reader: AnyReader) -> Job:
         facts = self._facts(order, reader) if self._reads else Facts(order=confine(order, self._places))
         checked = facts.order
         _refuse_leftovers(checked.output_dir, job.id)
@@ -105,10 +105,10 @@ def _refuse_leftovers(output_dir: str, job_id: str) -> None:
         raise invalid("job_id", text)
 
 
-def _order(job: Job, block: str) -> Order:
+def _order(job: Job, params: BaseTrainingParams, block: str) -> Order:
     return Order(
         method=job.method,
-        params=restore_params(job.trainer_type, job.params),
+        params=params,
         model_path=job.model_path,
         data_path=job.data_path,
         output_dir=job.output_dir,
