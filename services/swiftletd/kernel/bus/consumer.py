@@ -180,7 +180,8 @@ class Consumer:
         assert self._handle_batch
         try:
             events = [envelope.decode(fields) for _, fields in entries]
-            self._concerned |= await self._handle_batch(events) is not False
+            if await self._handle_batch(events) is not False:
+                self._concerned = True
         except Exception as error:
             if trouble_of(error):
                 raise
@@ -192,7 +193,8 @@ class Consumer:
     async def _process_one(self, received: _Received) -> bool:
         """True if it is to be acknowledged."""
         try:
-            self._concerned |= await self._handle(received.event) is not False
+            if await self._handle(received.event) is not False:  # not `|=`: lanes run beside each other
+                self._concerned = True
         except Exception as error:
             if trouble_of(error):
                 raise
